@@ -1,0 +1,28 @@
+"""The event bus: one place every event of the core passes through, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from switchroom.core.ports import Listener
+from switchroom.model.endpoint import EndpointId
+from switchroom.model.events import EndpointEvent
+
+
+class Bus:
+    """Hands each event to every listener, at once and in order; listeners never block."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Listener] = []
+
+    def attach(self, listener: Listener) -> None:
+        self._listeners.append(listener)
+
+    def takes(self, endpoint: EndpointId) -> bool:
+        """Whether a text from ``endpoint`` would reach anybody (SIP answers 404 otherwise)."""
+        return any(listener.takes(endpoint) for listener in self._listeners)
+
+    def publish(self, events: Iterable[EndpointEvent]) -> None:
+        for event in events:
+            for listener in self._listeners:
+                listener.hear(event)

@@ -1,0 +1,233 @@
+"""Who exists and where they are reached: endpoints, addresses of record, contacts.
+
+Every change returns the events it causes, in the order Asterisk publishes them (spec/ari-http.md 3.6);
+the caller publishes them. An endpoint is online while any of its addresses of record is available:
+one with a contact when it is not qualified, one with a reachable contact when it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from switchroom.core.ports import Clock
+from switchroom.model.endpoint import Contact, ContactStatus, Endpoint, EndpointId, EndpointState
+from switchroom.model.events import ContactStatusChange, EndpointEvent, EndpointStateChange, PeerStatusChange
+
+_encode = msgspec.json.Encoder().encode
+
+
+class AddressOfRecord:
+    """The contacts of one address of record, by URI, and the endpoints that use it."""
+
+    __slots__ = ("contacts", "endpoints", "name", "qualified", "technology")
+
+    def __init__(self, technology: str, name: str) -> None:
+        self.technology = technology
+        self.name = name
+        self.qualified = False
+        self.contacts: dict[str, Contact] = {}
+        self.endpoints: list[_Record] = []
+
+    @property
+    def available(self) -> bool:
+        if not self.qualified:
+            return bool(self.contacts)
+        return any(c.status is ContactStatus.REACHABLE for c in self.contacts.values())
+
+
+class _Record:
+    """An endpoint as it is now, with its JSON beside it."""
+
+    __slots__ = ("aors", "fragment", "snapshot")
+
+    def __init__(self, snapshot: Endpoint) -> None:
+        self.snapshot = snapshot
+        self.fragment = _encode(snapshot)
+        self.aors: list[AddressOfRecord] = []
+
+
+class Registry:
+    """All endpoints of all technologies. Not bounded here: only configuration adds endpoints and
+    addresses of record, and ``max_contacts`` bounds the contacts of each.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._records: dict[EndpointId, _Record] = {}
+        self._aors: dict[tuple[str, str], AddressOfRecord] = {}
+        self._technologies: dict[str, str] = {}
+        self._lists: dict[str, bytes] = {}
+        self._sorted: list[EndpointId] | None = None
+
+    # ---- asking
+
+    def technology(self, name: str) -> str | None:
+        """A technology's own spelling for any spelling of it, None when no endpoint has it."""
+        return self._technologies.get(name.upper())
+
+    def get(self, technology: str, resource: str) -> Endpoint | None:
+        """An endpoint; the technology in any case, the resource exactly (charter ruling 4)."""
+        record = self._records.get(EndpointId(technology.upper(), resource))
+        return record.snapshot if record else None
+
+    def fragment(self, technology: str, resource: str) -> bytes | None:
+        """The endpoint's JSON, as ``get``."""
+        record = self._records.get(EndpointId(technology.upper(), resource))
+        return record.fragment if record else None
+
+    def endpoints(self, technology: str | None = None) -> Iterator[Endpoint]:
+        """All endpoints, or one technology's (own spelling), sorted by technology and resource."""
+        for key in self._order():
+            if technology is None or key.technology == technology:
+                yield self._records[key].snapshot
+
+    def listing(self, technology: str | None = None) -> bytes:
+        """The JSON array of ``endpoints``, kept until something changes."""
+        key = technology or ""
+        cached = self._lists.get(key)
+        if cached is None:
+            records = self._records
+            cached = b"[%b]" % b",".join(
+                records[i].fragment for i in self._order() if technology is None or i.technology == technology
+            )
+            self._lists[key] = cached
+        return cached
+
+    def aor(self, technology: str, name: str) -> AddressOfRecord | None:
+        return self._aors.get((technology, name))
+
+    def contacts(self, technology: str, aor: str) -> list[Contact]:
+        found = self._aors.get((technology, aor))
+        return list(found.contacts.values()) if found else []
+
+    def _order(self) -> list[EndpointId]:
+        if self._sorted is None:
+            self._sorted = sorted(self._records)
+        return self._sorted
+
+    # ---- changing endpoints
+
+    def add(
+        self, endpoint: EndpointId, aors: Iterable[str] = (), state: EndpointState = EndpointState.OFFLINE
+    ) -> list[EndpointEvent]:
+        """Makes an endpoint known. Addresses of record come to exist as they are named."""
+        record = _Record(Endpoint(endpoint.technology, endpoint.resource, EndpointState.UNKNOWN))
+        self._records[endpoint] = record
+        self._technologies.setdefault(endpoint.technology.upper(), endpoint.technology)
+        self._sorted = None
+        events: list[EndpointEvent] = [EndpointStateChange(endpoint=record.snapshot, at=self._clock.wall())]
+        for name in aors:
+            aor = self.declare(endpoint.technology, name)
+            record.aors.append(aor)
+            aor.endpoints.append(record)
+        self._lists.clear()
+        if state is not EndpointState.UNKNOWN:
+            self._set_state(record, state, events)
+        self._settle(record.aors, events)
+        return events
+
+    def remove(self, endpoint: EndpointId) -> None:
+        """Forgets an endpoint; no event, as in Asterisk. Its technology stays known."""
+        record = self._records.pop(endpoint, None)
+        if record is None:
+            return
+        for aor in record.aors:
+            aor.endpoints.remove(record)
+        self._sorted = None
+        self._lists.clear()
+
+    def declare(self, technology: str, aor: str, *, qualified: bool | None = None) -> AddressOfRecord:
+        """The address of record, made if it is new."""
+        key = (technology, aor)
+        found = self._aors.get(key)
+        if found is None:
+            found = self._aors[key] = AddressOfRecord(technology, aor)
+        if qualified is not None:
+            found.qualified = qualified
+        return found
+
+    # ---- changing contacts
+
+    def bind(self, aor: AddressOfRecord, contact: Contact) -> list[EndpointEvent]:
+        """Adds a contact, or refreshes the one of the same URI (its status is kept, no event)."""
+        known = aor.contacts.get(contact.uri)
+        if known is not None:
+            aor.contacts[contact.uri] = msgspec.structs.replace(
+                contact, status=known.status, roundtrip_usec=known.roundtrip_usec
+            )
+            return []
+        aor.contacts[contact.uri] = contact
+        events: list[EndpointEvent] = []
+        self._settle((aor,), events)
+        self._contact_events(aor, contact, contact.status, events)
+        return events
+
+    def unbind(self, aor: AddressOfRecord, uri: str) -> list[EndpointEvent]:
+        """Takes a contact away; nothing happens when there is none."""
+        contact = aor.contacts.pop(uri, None)
+        if contact is None:
+            return []
+        events: list[EndpointEvent] = []
+        self._settle((aor,), events)
+        self._contact_events(aor, contact, ContactStatus.REMOVED, events)
+        return events
+
+    def qualify(
+        self, aor: AddressOfRecord, uri: str, status: ContactStatus, roundtrip_usec: int
+    ) -> list[EndpointEvent]:
+        """Records the outcome of a qualify; an unchanged status is no event."""
+        contact = aor.contacts.get(uri)
+        if contact is None:
+            return []
+        changed = contact.status is not status
+        contact = msgspec.structs.replace(contact, status=status, roundtrip_usec=roundtrip_usec)
+        aor.contacts[uri] = contact
+        if not changed:
+            return []
+        events: list[EndpointEvent] = []
+        self._settle((aor,), events)
+        self._contact_events(aor, contact, status, events)
+        return events
+
+    # ---- consequences
+
+    def _settle(self, aors: Iterable[AddressOfRecord], events: list[EndpointEvent]) -> None:
+        """Brings the endpoints of these addresses of record to the state they should have."""
+        for aor in aors:
+            for record in aor.endpoints:
+                online = any(a.available for a in record.aors)
+                wanted = EndpointState.ONLINE if online else EndpointState.OFFLINE
+                if record.snapshot.state is wanted:
+                    continue
+                self._set_state(record, wanted, events)
+                events.append(
+                    PeerStatusChange(
+                        endpoint=record.snapshot,
+                        at=self._clock.wall(),
+                        peer_status="Reachable" if online else "Unreachable",
+                    )
+                )
+
+    def _set_state(self, record: _Record, state: EndpointState, events: list[EndpointEvent]) -> None:
+        before = record.snapshot
+        record.snapshot = Endpoint(before.technology, before.resource, state, before.channel_ids)
+        record.fragment = _encode(record.snapshot)
+        self._lists.clear()
+        events.append(EndpointStateChange(endpoint=record.snapshot, at=self._clock.wall()))
+
+    def _contact_events(
+        self, aor: AddressOfRecord, contact: Contact, status: ContactStatus, events: list[EndpointEvent]
+    ) -> None:
+        events.extend(
+            ContactStatusChange(
+                endpoint=record.snapshot,
+                at=self._clock.wall(),
+                uri=contact.uri,
+                aor=aor.name,
+                contact_status=status,
+                roundtrip_usec=contact.roundtrip_usec,
+            )
+            for record in aor.endpoints
+        )

@@ -1,0 +1,103 @@
+"""Text messages and referrals on their way out, and texts that came in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import msgspec
+
+from switchroom.model.endpoint import EndpointId
+
+
+class TextMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A text to send. ``destination`` and ``sender`` are as the caller wrote them, the destination
+    without its technology (``carol``, ``carol/sip:u@h``); the technology resolves both.
+    """
+
+    id: str
+    technology: str
+    destination: str
+    #: The destination is an endpoint's name to the letter, not the technology's destination grammar.
+    by_name: bool = False
+    sender: str
+    body: str
+    headers: Mapping[str, str] = {}
+    #: Wall-clock seconds.
+    created: float = 0.0
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """One message to one contact; a message has one for each contact it goes to."""
+
+    id: str
+    message: TextMessage
+    #: None when the destination is a URI outside every endpoint.
+    endpoint: EndpointId | None
+    #: The contact's URI, as shown to people.
+    contact: str
+    #: What the technology needs to send it; opaque to the core.
+    route: object
+
+
+class DeliveryState(StrEnum):
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+class DeliveryReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a delivery. ``status_code`` is the protocol's (SIP: of the final response,
+    408 for a timeout), 0 when there was none.
+    """
+
+    delivery: Delivery
+    state: DeliveryState
+    status_code: int = 0
+    reason: str = ""
+
+
+class Referral(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that an endpoint contacts ``refer_to`` (RFC 3515); texts are as the caller wrote them."""
+
+    id: str
+    technology: str
+    destination: str
+    #: As in ``TextMessage``.
+    by_name: bool = False
+    sender: str
+    refer_to: str
+    to_self: bool = False
+    display_name: str | None = None
+    headers: Mapping[str, str] = {}
+    #: Wall-clock seconds.
+    created: float = 0.0
+
+
+class ReferralState(StrEnum):
+    """Charter section 3: ``/referrals/{id}``."""
+
+    SENT = "sent"
+    ACCEPTED = "accepted"
+    TRYING = "trying"
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    FAILED = "failed"
+
+
+class ReferralReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Progress of a referral: the answer to the REFER, then its NOTIFYs' sipfrags."""
+
+    referral: Referral
+    state: ReferralState
+    status_code: int = 0
+    reason: str = ""
+
+
+class ReceivedText(msgspec.Struct, frozen=True):
+    """ARI model ``TextMessage``; ``sender`` is rendered as ``from``."""
+
+    sender: str = msgspec.field(name="from")
+    to: str
+    body: str
+    variables: dict[str, str]

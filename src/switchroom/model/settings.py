@@ -1,0 +1,268 @@
+"""Settings, frozen, as read from Asterisk's configuration files; each knows the file and line it came from.
+
+``conf`` makes them, ``tech``, ``ari`` and ``server`` use them. Defaults are Asterisk's unless charter.md
+rules otherwise. Times are seconds.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+from typing import NamedTuple
+
+import msgspec
+
+
+class Source(NamedTuple):
+    """Where a setting was written."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+class AccessRule(msgspec.Struct, frozen=True):
+    """One ``permit`` or ``deny``; in a list the last rule that matches decides, none means permit."""
+
+    permit: bool
+    network: IPv4Network | IPv6Network
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all sections: its name and source."""
+
+    name: str
+    source: Source
+
+
+# ---- pjsip.conf
+
+
+class SipEndpointSettings(Settings, frozen=True, kw_only=True):
+    """``type=endpoint``. Empty text means not set."""
+
+    aors: tuple[str, ...] = ()
+    auth: tuple[str, ...] = ()
+    outbound_auth: tuple[str, ...] = ()
+    #: Any of username, auth_username, ip, header, request_uri.
+    identify_by: tuple[str, ...] = ("username", "ip")
+    transport: str = ""
+    #: A SIP URI, used as a Route.
+    outbound_proxy: str = ""
+    from_user: str = ""
+    from_domain: str = ""
+    contact_user: str = ""
+    context: str = "default"
+    message_context: str = ""
+    force_rport: bool = True
+    rewrite_contact: bool = False
+    user_eq_phone: bool = False
+    allow_unauthenticated_options: bool = False
+    follow_redirect_methods: tuple[str, ...] = ()
+    #: The name part of ``callerid``.
+    callerid_name: str = ""
+    device_state_busy_at: int = 0
+    #: Against the packet's source; answered as an unknown endpoint when denied.
+    acl: tuple[AccessRule, ...] = ()
+    #: Against the host of a Contact that registers.
+    contact_acl: tuple[AccessRule, ...] = ()
+
+
+class AuthSettings(Settings, frozen=True, kw_only=True):
+    """``type=auth``. ``digests`` maps an algorithm (``MD5``, ``SHA-256``, ``SHA-512-256``) to HA1 in hex."""
+
+    username: str
+    password: str = ""
+    realm: str = ""
+    digests: dict[str, str] = {}
+    nonce_lifetime: int = 32
+    #: Offered and accepted when we challenge, best first; empty: the global default.
+    algorithms_uas: tuple[str, ...] = ()
+    #: Answered when we are challenged.
+    algorithms_uac: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Without the secrets: settings end up in logs."""
+        return f"AuthSettings(name={self.name!r}, username={self.username!r}, password=***)"
+
+    __str__ = __repr__
+
+
+class AorSettings(Settings, frozen=True, kw_only=True):
+    """``type=aor``: an address of record (RFC 3261 section 6) and how its contacts are kept."""
+
+    #: Static contacts, SIP URIs.
+    contact: tuple[str, ...] = ()
+    max_contacts: int = 0
+    remove_existing: bool = False
+    remove_unavailable: bool = False
+    minimum_expiration: int = 60
+    default_expiration: int = 3600
+    maximum_expiration: int = 7200
+    #: Seconds between OPTIONS; 0: not qualified.
+    qualify_frequency: int = 0
+    qualify_timeout: float = 3.0
+    qualify_2xx_only: bool = False
+    authenticate_qualify: bool = False
+    outbound_proxy: str = ""
+    support_path: bool = False
+
+
+class IdentifySettings(Settings, frozen=True, kw_only=True):
+    """``type=identify``. ``match_hosts`` are names still to be resolved, ``host`` or ``host:port``."""
+
+    endpoint: str
+    #: Network and port (0: any).
+    match: tuple[tuple[IPv4Network | IPv6Network, int], ...] = ()
+    match_hosts: tuple[str, ...] = ()
+    srv_lookups: bool = True
+    #: ``Name: value`` split; a value written ``/regex/`` is kept with its slashes.
+    match_header: tuple[str, str] | None = None
+    match_request_uri: str = ""
+
+
+class TransportSettings(Settings, frozen=True, kw_only=True):
+    """``type=transport``."""
+
+    #: udp, tcp, tls, ws, wss or flow.
+    protocol: str = "udp"
+    #: Address without brackets, and port (0 only when written so: any free port).
+    bind_host: str
+    bind_port: int = 5060
+    domain: str = ""
+    external_signaling_address: str = ""
+    external_signaling_port: int = 0
+    local_net: tuple[IPv4Network | IPv6Network, ...] = ()
+    symmetric_transport: bool = False
+    cert_file: str = ""
+    priv_key_file: str = ""
+    ca_list_file: str = ""
+    verify_server: bool = False
+    verify_client: bool = False
+    require_client_cert: bool = False
+
+
+class SipAclSettings(Settings, frozen=True, kw_only=True):
+    """``type=acl``: for every request; denied is 403."""
+
+    rules: tuple[AccessRule, ...] = ()
+    contact_rules: tuple[AccessRule, ...] = ()
+
+
+class SipGlobalSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """``type=global`` and ``type=system``."""
+
+    max_forwards: int = 70
+    user_agent: str = "Switchroom"
+    default_outbound_endpoint: str = "default_outbound_endpoint"
+    default_from_user: str = "asterisk"
+    default_realm: str = "asterisk"
+    #: ip, username, anonymous, header, request_uri, auth_username.
+    endpoint_identifier_order: tuple[str, ...] = ("ip", "username", "anonymous")
+    contact_expiration_check_interval: int = 30
+    max_initial_qualify_time: int = 0
+    default_auth_algorithms_uas: tuple[str, ...] = ("MD5",)
+    default_auth_algorithms_uac: tuple[str, ...] = ("MD5",)
+    disable_multi_domain: bool = False
+    send_contact_status_on_update_registration: bool = False
+    timer_t1: float = 0.5
+    timer_b: float = 32.0
+    #: Asterisk's ``disable_tcp_switch=yes``.
+    disable_tcp_switch: bool = True
+
+
+class SipSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """All of pjsip.conf, each kind by name, in the order of the file."""
+
+    endpoints: dict[str, SipEndpointSettings] = {}
+    auths: dict[str, AuthSettings] = {}
+    aors: dict[str, AorSettings] = {}
+    identifies: dict[str, IdentifySettings] = {}
+    transports: dict[str, TransportSettings] = {}
+    acls: dict[str, SipAclSettings] = {}
+    #: Alias domain to domain.
+    domain_aliases: dict[str, str] = {}
+    general: SipGlobalSettings = SipGlobalSettings()
+
+
+# ---- sip.conf, iax.conf, xmpp.conf: what is listed
+
+
+class ListedEndpoint(Settings, frozen=True, kw_only=True):
+    """An endpoint of a technology that is listed, but not served yet. ``dynamic``: it would register."""
+
+    technology: str
+    dynamic: bool = False
+
+
+# ---- http.conf, ari.conf
+
+
+class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """http.conf ``[general]``. Timeouts in seconds."""
+
+    enabled: bool = False
+    bind_host: str = "127.0.0.1"
+    bind_port: int = 8088
+    #: Empty or ``/name``.
+    prefix: str = ""
+    #: Server header; empty: none.
+    servername: str = "Switchroom"
+    sessionlimit: int = 100
+    session_inactivity: float = 30.0
+    session_keep_alive: float = 15.0
+
+
+class AriUser(Settings, frozen=True, kw_only=True):
+    """ari.conf ``type=user``."""
+
+    password: str
+    read_only: bool = False
+    #: ``plain`` or ``crypt`` (a crypt(3) hash).
+    password_format: str = "plain"  # noqa: S105 - the name of a format
+    acl: tuple[AccessRule, ...] = ()
+
+    def __repr__(self) -> str:
+        """Without the password: settings end up in logs."""
+        return f"AriUser(name={self.name!r}, read_only={self.read_only}, password=***)"
+
+    __str__ = __repr__
+
+
+class AriSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """ari.conf."""
+
+    enabled: bool = True
+    pretty: bool = False
+    auth_realm: str = "Asterisk REST Interface"
+    #: Exact origins, or ``*``.
+    allowed_origins: tuple[str, ...] = ()
+    users: dict[str, AriUser] = {}
+
+
+# ---- switchroom.conf
+
+
+class SwitchroomSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """switchroom.conf ``[general]``: what is ours."""
+
+    #: Turns the leniences of charter ruling 11 off.
+    strict: bool = False
+    #: ``all``: a text goes to every reachable contact; ``first``: to the best, the next when it fails.
+    fork: str = "all"
+    #: Shown as ``asterisk_id``; empty: made once and kept in the state folder.
+    entity_id: str = ""
+    #: Logs: ``console`` or ``json``.
+    log_format: str = "console"
+    log_level: str = "info"
+
+
+class Configuration(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole configuration directory."""
+
+    sip: SipSettings | None = None
+    http: HttpSettings = HttpSettings()
+    ari: AriSettings = AriSettings()
+    switchroom: SwitchroomSettings = SwitchroomSettings()
+    listed: tuple[ListedEndpoint, ...] = ()

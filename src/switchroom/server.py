@@ -1,0 +1,256 @@
+"""The composition root: builds the parts of one configuration, starts them in order, and takes them down.
+
+The only module that may import every ring.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import secrets
+import signal
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from functools import partial
+from pathlib import Path
+from random import SystemRandom
+from typing import NamedTuple
+
+import structlog
+
+from switchroom import __version__
+from switchroom.ari.service import AriService
+from switchroom.core.bus import Bus
+from switchroom.core.messages import Messages, Technologies
+from switchroom.core.referrals import Referrals
+from switchroom.core.registry import Registry
+from switchroom.logs import configure_logs
+from switchroom.model.endpoint import EndpointId, EndpointState
+from switchroom.model.message import DeliveryReport, ReferralReport
+from switchroom.model.settings import Configuration, ListedEndpoint, SipSettings, TransportSettings
+from switchroom.net.dns import Resolver
+from switchroom.net.source_address import source_address
+from switchroom.net.udp import UdpListener
+from switchroom.store.memory import MemoryJournal
+from switchroom.tech.sip.service import SipTechnology
+from switchroom.tech.sip.transports import Listener
+from switchroom.wire.sip.flow import Flow
+
+log = structlog.get_logger(__name__)
+
+#: Seconds that open requests of ours are given to end when the server stops; SIGTERM to exit is 5 s.
+DRAIN = 2.0
+
+
+class StartError(Exception):
+    """Why the server can not start; the text is for the administrator."""
+
+
+class Running(NamedTuple):
+    """Where a started server can be reached."""
+
+    #: ``http://host:port`` without a path, or empty when HTTP is off.
+    base: str
+    #: Host and port of each SIP listener, by the name of its transport.
+    sip: dict[str, tuple[str, int]]
+
+
+class SystemClock:
+    """The machine's time; see ``core.ports.Clock``."""
+
+    wall = staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)
+
+
+class Reporting:
+    """Passes what technologies report on to the services."""
+
+    def __init__(self) -> None:
+        self.delivery: Callable[[DeliveryReport], None] = _nobody
+        self.referral: Callable[[ReferralReport], None] = _nobody
+
+
+def _nobody(report: object) -> None:
+    """Nobody is told before the services exist."""
+
+
+class Server:
+    """One configuration, served."""
+
+    def __init__(self, configuration: Configuration, state: Path | None) -> None:
+        self.configuration = configuration
+        self._state = state
+        self._clock = SystemClock()
+        self._bus = Bus()
+        self._registry = Registry(self._clock)
+        self._technologies = Technologies()
+        self._reporting = Reporting()
+        self._messages = Messages(self._technologies, MemoryJournal(), self._clock)
+        self._referrals = Referrals(self._technologies, self._clock)
+        self._reporting.delivery = self._messages.report
+        self._reporting.referral = self._referrals.report
+        self._sip: SipTechnology | None = None
+
+    async def start(self, closing: AsyncExitStack) -> Running:
+        """Starts everything; ``closing`` takes it down again, the last first.
+
+        Raises:
+            StartError: a port is taken, an address is not ours.
+        """
+        listeners: dict[str, tuple[str, int]] = {}
+        for listed in self.configuration.listed:
+            self._list(listed)
+        if self.configuration.sip is not None:
+            listeners = await self._start_sip(self.configuration.sip, closing)
+        base = await self._start_ari(closing)
+        # What was built so far lives as long as the process: no use in looking at it again.
+        gc.collect()
+        gc.freeze()
+        return Running(base, listeners)
+
+    def _list(self, listed: ListedEndpoint) -> None:
+        """Endpoints of a technology that is not served: they are configured, so they are listed.
+
+        As in Asterisk a peer that would register is offline, any other's state is not known.
+        """
+        dynamic = listed.dynamic and listed.technology != "IAX2"
+        state = EndpointState.OFFLINE if dynamic else EndpointState.UNKNOWN
+        self._bus.publish(self._registry.add(EndpointId(listed.technology, listed.name), state=state))
+
+    async def _start_sip(self, settings: SipSettings, closing: AsyncExitStack) -> dict[str, tuple[str, int]]:
+        sip = self._sip = SipTechnology(
+            "PJSIP",
+            settings,
+            registry=self._registry,
+            bus=self._bus,
+            reports=self._reporting,
+            clock=self._clock,
+            timers=asyncio.get_running_loop(),
+            resolver=Resolver(),
+            token=_token(),
+            secret=secrets.token_bytes(32),
+            random=SystemRandom(),
+            node=secrets.token_hex(2),
+            fork=self.configuration.switchroom.fork,
+        )
+        sip.switch_to(self._messages)
+        self._technologies.add(sip)
+        addresses = {}
+        for transport in settings.transports.values():
+            if transport.protocol != "udp":
+                log.warning(
+                    "transport is not served yet, only udp is", transport=transport.name, at=str(transport.source)
+                )
+                continue
+            addresses[transport.name] = await self._listen(sip, transport, closing)
+        await sip.start()
+        closing.push_async_callback(sip.stop)
+        return addresses
+
+    async def _listen(
+        self, sip: SipTechnology, transport: TransportSettings, closing: AsyncExitStack
+    ) -> tuple[str, int]:
+        name = transport.name
+
+        def receive(data: bytes, host: str, port: int) -> None:
+            sip.receive(data, Flow("udp", name, host, port))
+
+        def refused(host: str, port: int, reason: OSError) -> None:
+            sip.unreachable(Flow("udp", name, host, port))
+
+        try:
+            udp = await UdpListener.open(
+                transport.bind_host, transport.bind_port, receive, after=_nothing, error=refused
+            )
+        except (OSError, ValueError) as error:
+            where = f"{transport.bind_host}:{transport.bind_port}"
+            raise StartError(f"{transport.source}: can not listen on udp {where}: {_reason(error)}") from error
+        closing.callback(udp.close)
+        host, port = udp.address
+        ipv6 = ":" in host
+        sip.attach(Listener(transport, host, port, udp.send, partial(source_address, ipv6=ipv6)))
+        return host, port
+
+    async def _start_ari(self, closing: AsyncExitStack) -> str:
+        configuration = self.configuration
+        if not configuration.http.enabled:
+            log.warning("http.conf does not enable HTTP: there is no ARI")
+            return ""
+        service = AriService(
+            configuration.http,
+            configuration.ari,
+            configuration.switchroom,
+            self._registry,
+            self._messages,
+            self._referrals,
+            self._bus,
+            configuration.switchroom.entity_id or _entity_id(),
+            self._clock,
+        )
+        try:
+            host, port = await service.start()
+        except OSError as error:
+            where = f"{configuration.http.bind_host}:{configuration.http.bind_port}"
+            raise StartError(f"http.conf: can not listen on tcp {where}: {_reason(error)}") from error
+        closing.push_async_callback(service.stop)
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    async def drain(self) -> None:
+        """Gives requests of ours that are on their way a moment to be answered."""
+        if self._sip is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._sip.drained(), DRAIN)
+
+
+async def serve(
+    configuration: Configuration, state: Path | None = None, *, ready: Callable[[Running], None] | None = None
+) -> int:
+    """Serves until SIGTERM or SIGINT; the exit status. ``ready`` is called once everything listens.
+
+    Raises:
+        StartError: it can not start.
+    """
+    configure_logs(configuration.switchroom.log_format, configuration.switchroom.log_level)
+    if state is not None:
+        _prepare_state(state)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with AsyncExitStack() as closing:
+        server = Server(configuration, state)
+        running = await server.start(closing)
+        log.info("switchroom is ready", version=__version__, ari=running.base, sip=running.sip)
+        if ready is not None:
+            ready(running)
+        await stopping.wait()
+        log.info("switchroom stops")
+        await server.drain()
+    return 0
+
+
+def _prepare_state(state: Path) -> None:
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"state folder {state}: {_reason(error)}") from error
+
+
+def _token() -> Callable[[], str]:
+    """Unguessable text for tags, branches and Call-IDs: 16 hex digits."""
+    return partial(secrets.token_hex, 8)
+
+
+def _entity_id() -> str:
+    """Six octets in hex, from the network card as Asterisk's."""
+    return ":".join(f"{octet:02x}" for octet in uuid.getnode().to_bytes(6, "big"))
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+
+
+def _nothing() -> None:
+    """Each datagram's work is done when it was received; a batch needs no more."""

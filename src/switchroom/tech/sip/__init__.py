@@ -1,0 +1,1 @@
+"""SIP: identifies, authenticates, registers, messages, refers and qualifies (serves PJSIP)."""

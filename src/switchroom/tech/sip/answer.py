@@ -1,0 +1,36 @@
+"""What a step decides about a request: a response, and changes to who is where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from switchroom.core.registry import AddressOfRecord
+from switchroom.model.endpoint import Contact
+
+
+class Bind(NamedTuple):
+    """A contact is added or refreshed."""
+
+    aor: AddressOfRecord
+    contact: Contact
+
+
+class Unbind(NamedTuple):
+    """A contact is taken away."""
+
+    aor: AddressOfRecord
+    uri: str
+
+
+class Answer(NamedTuple):
+    """A response to send, and the changes that go with it. ``stateless``: nothing is remembered, a
+    retransmission is judged anew (challenges, threats.md S19).
+    """
+
+    status: int
+    headers: Sequence[tuple[str, str]] = ()
+    reason: str = ""
+    body: bytes = b""
+    changes: Sequence[Bind | Unbind] = ()
+    stateless: bool = False

@@ -1,0 +1,139 @@
+"""The configured SIP world, indexed for the questions a request asks."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+from switchroom.model.settings import (
+    AccessRule,
+    AorSettings,
+    AuthSettings,
+    SipEndpointSettings,
+    SipSettings,
+)
+from switchroom.wire.sip.digest import hash_ha1
+
+
+class Credential:
+    """An ``auth`` section ready to verify with: HA1 by algorithm, computed when first asked for."""
+
+    __slots__ = ("_ha1", "algorithms", "nonce_lifetime", "realm", "settings", "username")
+
+    def __init__(self, settings: AuthSettings, realm: str, algorithms: tuple[str, ...]) -> None:
+        self.settings = settings
+        self.username = settings.username
+        self.realm = realm
+        self.algorithms = algorithms
+        self.nonce_lifetime = settings.nonce_lifetime
+        self._ha1: dict[str, str] = {}
+
+    def ha1(self, algorithm: str) -> str | None:
+        """HA1 in hex, None when the section has neither a password nor a digest of this kind."""
+        known = self._ha1.get(algorithm)
+        if known is None:
+            settings = self.settings
+            known = settings.digests.get(algorithm)
+            if known is None and settings.password:
+                known = hash_ha1(algorithm, settings.username, self.realm, settings.password)
+            if known is None:
+                return None
+            self._ha1[algorithm] = known
+        return known
+
+
+class Directory:
+    """Look-ups over one ``SipSettings``."""
+
+    def __init__(self, settings: SipSettings) -> None:
+        self.settings = settings
+        self.general = settings.general
+        self.endpoints = settings.endpoints
+        self.aors = settings.aors
+        self._credentials: dict[str, tuple[Credential, ...]] = {}
+        self._hosts: dict[tuple[str, int], str] = {}
+        self._networks: list[tuple[IPv4Network | IPv6Network, int, str]] = []
+        self.by_header: list[tuple[str, str, str]] = []
+        self.by_request_uri: list[tuple[str, str]] = []
+        self.unresolved: list[tuple[str, str]] = []
+        for identify in settings.identifies.values():
+            for network, port in identify.match:
+                self.match_network(network, port, identify.endpoint)
+            self.unresolved += [(host, identify.endpoint) for host in identify.match_hosts]
+            if identify.match_header:
+                name, pattern = identify.match_header
+                self.by_header.append((name.lower(), pattern, identify.endpoint))
+            if identify.match_request_uri:
+                self.by_request_uri.append((identify.match_request_uri, identify.endpoint))
+        self.source_rules: tuple[AccessRule, ...] = tuple(r for acl in settings.acls.values() for r in acl.rules)
+        self.contact_rules: tuple[AccessRule, ...] = tuple(
+            r for acl in settings.acls.values() for r in acl.contact_rules
+        )
+        self.transport_domains = tuple(t.domain for t in settings.transports.values() if t.domain)
+
+    def match_network(self, network: IPv4Network | IPv6Network, port: int, endpoint: str) -> None:
+        """Requests from this network (and port, unless 0) are this endpoint's."""
+        if network.num_addresses == 1:
+            self._hosts[(str(network.network_address), port)] = endpoint
+        else:
+            self._networks.append((network, port, endpoint))
+
+    def match_address(self, host: str, endpoint: str) -> None:
+        """As ``match_network``, for an address a name of ``match`` resolved to."""
+        self.match_network(ip_network(host), 0, endpoint)
+
+    def by_source(self, host: str, port: int) -> str | None:
+        """The endpoint that ``identify`` gives to a source address."""
+        if self._hosts:
+            found = self._hosts.get((host, port)) or self._hosts.get((host, 0))
+            if found:
+                return found
+        if self._networks:
+            address = ip_address(host.partition("%")[0])
+            for network, wanted, endpoint in self._networks:
+                if wanted in (0, port) and address.version == network.version and address in network:
+                    return endpoint
+        return None
+
+    def by_name(self, user: str, domain: str) -> SipEndpointSettings | None:
+        """The endpoint ``user@domain``, ``user@alias-target`` or ``user`` (spec/sip.md 6.6)."""
+        endpoints = self.endpoints
+        if not self.general.disable_multi_domain:
+            found = endpoints.get(f"{user}@{domain}")
+            if found is None and domain in self.settings.domain_aliases:
+                found = endpoints.get(f"{user}@{self.settings.domain_aliases[domain]}")
+            if found is None:
+                for suffix in self.transport_domains:
+                    found = endpoints.get(f"{user}@{suffix}")
+                    if found is not None:
+                        break
+            if found is not None:
+                return found
+        return endpoints.get(user)
+
+    def credentials(self, endpoint: SipEndpointSettings) -> tuple[Credential, ...]:
+        """What may authenticate as this endpoint; empty when it has no ``auth`` that exists."""
+        found = self._credentials.get(endpoint.name)
+        if found is None:
+            general = self.general
+            found = self._credentials[endpoint.name] = tuple(
+                Credential(
+                    auth,
+                    auth.realm or general.default_realm,
+                    auth.algorithms_uas or general.default_auth_algorithms_uas,
+                )
+                for name in endpoint.auth
+                if (auth := self.settings.auths.get(name)) is not None
+            )
+        return found
+
+    def outbound_auths(self, endpoint: SipEndpointSettings) -> list[AuthSettings]:
+        """What this endpoint's challenges are answered with."""
+        auths = self.settings.auths
+        return [auths[name] for name in endpoint.outbound_auth if name in auths]
+
+    def aor_for(self, endpoint: SipEndpointSettings, user: str, domain: str) -> AorSettings | None:
+        """The endpoint's own address of record that a To header means (spec/sip.md 6.1)."""
+        for name in (f"{user}@{domain}", f"{user}@{self.settings.domain_aliases.get(domain, '')}", user):
+            if name in endpoint.aors:
+                return self.aors.get(name)
+        return None

@@ -1,0 +1,42 @@
+"""Bounds of the SIP side; each with the reason for its size."""
+
+#: A Contact URI that registers, in characters; Asterisk's bound, and room for any real phone's.
+MAX_CONTACT_URI = 511
+
+#: Host part of a Contact URI; the longest name DNS can hold.
+MAX_CONTACT_HOST = 255
+
+#: Contacts in one REGISTER; more than any real phone or max_contacts in use.
+MAX_CONTACTS_PER_REQUEST = 32
+
+#: Bytes of a text that is taken in; charter ruling 13.
+MAX_TEXT = 65_536
+
+#: A whole request that fits a UDP datagram over IPv6 and IPv4 alike, in bytes.
+MAX_DATAGRAM = 65_000
+
+#: Headers a caller may add to one request; far more than programs set, and it fits a datagram.
+MAX_HEADERS = 100
+
+#: Failed authentications of one name from one source in FAILURE_WINDOW seconds before the next are not
+#: even tried. A phone with a wrong password repeats 16 times in one go (libre), people mistype.
+MAX_FAILURES = 40
+
+#: Seconds after which failed authentications are forgiven.
+FAILURE_WINDOW = 60.0
+
+#: Pairs of source and name whose failures are counted; the oldest is forgotten, so a flood of invented
+#: names costs memory no further.
+MAX_FAILURE_ENTRIES = 10_000
+
+#: Rounds of 401 or 407 answered for one request (threats.md S37).
+MAX_CHALLENGES = 2
+
+#: Addresses tried for one request when a name has several.
+MAX_ADDRESSES = 8
+
+#: Referral subscriptions that are followed at a time; each is a few hundred bytes for ten minutes.
+MAX_SUBSCRIPTIONS = 10_000
+
+#: Seconds a referral's subscription lives when nothing ends it (its Expires).
+SUBSCRIPTION_LIFE = 600.0

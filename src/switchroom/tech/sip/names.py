@@ -1,0 +1,241 @@
+"""Whom a caller means: the destination, sender and referral target texts of ARI (charter rulings 5 to 7).
+
+Everything here is decided on text and configuration; nothing is sent and no name is resolved.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from switchroom.core.registry import Registry
+from switchroom.model.endpoint import Contact, ContactStatus
+from switchroom.model.errors import EndpointNotFound, InvalidParameter
+from switchroom.model.settings import SipEndpointSettings
+from switchroom.tech.sip.directory import Directory
+from switchroom.wire.sip.errors import SipError
+from switchroom.wire.sip.headers import NameAddr, parse_name_addr
+from switchroom.wire.sip.uri import Uri, escape_user, parse_uri
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+#: A scheme before a colon; a user part or a host with a port is told apart by what follows.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+
+
+class Target(NamedTuple):
+    """One place a request goes to, by an endpoint's settings."""
+
+    endpoint: SipEndpointSettings
+    uri: Uri
+    #: The binding behind ``uri``; None for a URI the caller wrote.
+    contact: Contact | None = None
+    #: Name for the To header, when the caller gave one.
+    display: str = ""
+
+
+def refuse_control(name: str, text: str) -> None:
+    """Charter ruling 2: nothing that would end a header line stands in a value."""
+    if CONTROL.search(text):
+        raise InvalidParameter(f"{name} has a control character")
+
+
+class Names:
+    """Resolves the texts for one technology and directory."""
+
+    def __init__(self, technology: str, directory: Directory, registry: Registry) -> None:
+        self._technology = technology
+        self._directory = directory
+        self._registry = registry
+        self._prefix = technology.lower() + ":"
+
+    # ---- destinations
+
+    def contacts(self, endpoint: SipEndpointSettings) -> list[Contact]:
+        """All contacts of an endpoint's addresses of record, in their order."""
+        found: dict[str, Contact] = {}
+        for aor in endpoint.aors:
+            for contact in self._registry.contacts(self._technology, aor):
+                found.setdefault(contact.uri, contact)
+        return list(found.values())
+
+    def destination(self, text: str, *, by_name: bool = False) -> list[Target]:
+        """The grammar of spec/sip.md 1.2. All contacts it means, at least one.
+
+        Raises:
+            EndpointNotFound: no such endpoint, no contact, or no default endpoint for a URI.
+            InvalidParameter: a URI that can not be parsed.
+        """
+        refuse_control("to", text)
+        if by_name:
+            return self._reach(self._endpoint(text))
+        head, slash, rest = text.partition("/")
+        if slash:
+            if head.upper() == self._technology and "@" in rest and "/" not in rest:
+                user, _, name = rest.partition("@")
+                return [
+                    t._replace(uri=t.uri.replace(user=escape_user(user))) for t in self._reach(self._endpoint(name))
+                ]
+            return self._through(self._endpoint(head), rest)
+        endpoint = self._directory.endpoints.get(text)
+        if endpoint is not None:
+            return self._reach(endpoint)
+        if not text or _is_uri(text):
+            return [self._by_uri(self._default(), text)]
+        name, at, _ = text.partition("@")
+        endpoint = self._directory.endpoints.get(name) if at else None
+        if endpoint is not None:
+            return self._reach(endpoint)
+        return [self._by_uri(self._default(), f"sip:{text}")]
+
+    def _endpoint(self, name: str) -> SipEndpointSettings:
+        endpoint = self._directory.endpoints.get(name)
+        if endpoint is None:
+            raise EndpointNotFound
+        return endpoint
+
+    def _default(self) -> SipEndpointSettings:
+        return self._endpoint(self._directory.general.default_outbound_endpoint)
+
+    def _reach(self, endpoint: SipEndpointSettings) -> list[Target]:
+        """Its contacts; those known to be unreachable only when there is no other (ruling 10)."""
+        contacts = self.contacts(endpoint)
+        if not contacts:
+            raise EndpointNotFound
+        reachable = [c for c in contacts if c.status is not ContactStatus.UNREACHABLE]
+        return [Target(endpoint, parse_uri(c.uri), c) for c in reachable or contacts]
+
+    def _through(self, endpoint: SipEndpointSettings, rest: str) -> list[Target]:
+        """``endpoint/URI``, ``endpoint/aor`` or ``endpoint/user@host``."""
+        if not _is_uri(rest):
+            if rest in self._directory.aors:
+                contacts = self._registry.contacts(self._technology, rest)
+                if not contacts:
+                    raise EndpointNotFound
+                return [Target(endpoint, parse_uri(c.uri), c) for c in contacts]
+            if "@" not in rest:
+                raise EndpointNotFound(f"Endpoint not found: {rest} is no address of record")
+            rest = f"sip:{rest}"
+        return [self._by_uri(endpoint, rest)]
+
+    def _by_uri(self, endpoint: SipEndpointSettings, text: str) -> Target:
+        if not text:
+            raise EndpointNotFound
+        name_addr = _name_addr("to", text)
+        if name_addr.uri.scheme not in ("sip", "sips"):
+            raise InvalidParameter(f"to is no SIP URI: {text}")
+        return Target(endpoint, name_addr.uri, None, name_addr.display)
+
+    # ---- senders
+
+    def sender(self, text: str, destination: SipEndpointSettings, own_host: str) -> NameAddr:
+        """The From header's name and URI (charter ruling 5, spec/sip.md 1.6), without a tag.
+
+        ``own_host`` is our address towards the destination.
+        """
+        if not text:
+            raise InvalidParameter("from must be specified")
+        refuse_control("from", text)
+        text = self._without_prefix(text)
+        host = destination.from_domain or own_host
+        endpoint = self._directory.endpoints.get(text)
+        if endpoint is not None:
+            return _from(endpoint.from_user or endpoint.name, endpoint.from_domain or host)
+        if _is_uri(text) or "<" in text or text.lower().startswith("tel:"):
+            name_addr = _name_addr("from", text)
+            uri = name_addr.uri
+            if uri.scheme == "tel":
+                return NameAddr(name_addr.display, uri, {})
+            if uri.scheme not in ("sip", "sips"):
+                raise InvalidParameter(f"from is no SIP URI: {text}")
+            return NameAddr(name_addr.display, Uri("sip", uri.user, None, uri.host, None), {})
+        user, at, domain = text.rpartition("@")
+        if not at:
+            user, domain = text, host
+        if _SCHEME.match(user) or "@" in user or not user.strip():
+            raise InvalidParameter(f"from is no URI, name or endpoint: {text}")
+        return _from(user, domain)
+
+    def _without_prefix(self, text: str) -> str:
+        return text[len(self._prefix) :] if text[: len(self._prefix)].lower() == self._prefix else text
+
+    # ---- what a phone is referred to
+
+    def referred(self, text: str, *, to_self: bool, own: str, display: str | None) -> NameAddr:
+        """The Refer-To header (charter ruling 6). ``own`` is our ``host:port`` towards the phone."""
+        if not text:
+            raise InvalidParameter("refer_to must be specified")
+        refuse_control("refer_to", text)
+        if display is not None:
+            refuse_control("display_name", display)
+        text = self._without_prefix(text)
+        found = self._referred_endpoint(text, to_self=to_self, own=own)
+        if found is None:
+            if not _is_uri(text) and "@" in text and "<" not in text and not _SCHEME.match(text):
+                text = f"sip:{text}"
+            if not _SCHEME.match(text) and "<" not in text:
+                raise EndpointNotFound
+            found = _name_addr("refer_to", text)
+            if found.uri.scheme not in ("sip", "sips", "tel"):
+                raise InvalidParameter(f"refer_to is neither an endpoint nor a sip, sips or tel URI: {text}")
+        return NameAddr(found.display if display is None else display, found.uri, {})
+
+    def _referred_endpoint(self, text: str, *, to_self: bool, own: str) -> NameAddr | None:
+        """The target when it names an endpoint: its latest reachable contact, or us (``to_self``)."""
+        user = uri = None
+        name, slash, rest = text.partition("/")
+        if slash and name.upper() == self._technology and "@" in rest and "/" not in rest:
+            user, _, name = rest.partition("@")
+            rest = ""
+        endpoint = self._directory.endpoints.get(text if not slash else name)
+        if endpoint is None:
+            if slash and not _is_uri(text):
+                raise EndpointNotFound
+            before_at = text.partition("@")[0]
+            endpoint = self._directory.endpoints.get(before_at) if "@" in text else None
+            if endpoint is None:
+                return None
+        if rest:
+            targets = self._through(endpoint, rest)
+            uri = targets[0].uri
+        if to_self:
+            kept = user or (uri.user if uri is not None else None) or escape_user(endpoint.name)
+            return NameAddr("", parse_uri(f"sip:{kept}@{own}"), {})
+        if uri is None:
+            uri = latest(self._reach(endpoint)).uri
+        if user:
+            uri = uri.replace(user=escape_user(user))
+        return NameAddr("", uri, {})
+
+
+def latest(targets: list[Target]) -> Target:
+    """The most recently registered of the reachable (ruling 8); static contacts keep their order."""
+    return max(targets, key=lambda t: t.contact.registered if t.contact is not None else 0.0)
+
+
+def _is_uri(text: str) -> bool:
+    lowered = text.lower()
+    return "sip:" in lowered or "sips:" in lowered
+
+
+def _from(user: str, host: str) -> NameAddr:
+    return NameAddr("", parse_uri(f"sip:{escape_user(user)}@{host}"), {}) if _host(host) else _bad_host(host)
+
+
+def _host(host: str) -> bool:
+    try:
+        parse_uri(f"sip:{host}")
+    except SipError:
+        return False
+    return True
+
+
+def _bad_host(host: str) -> NameAddr:
+    raise InvalidParameter(f"from has no valid domain: {host}")
+
+
+def _name_addr(parameter: str, text: str) -> NameAddr:
+    """A URI or name-addr as a caller wrote it; parameters without brackets belong to the URI."""
+    try:
+        return parse_name_addr(text, bare_params_belong_to_header=False)
+    except SipError as error:
+        raise InvalidParameter(f"{parameter} is no valid URI: {text}") from error

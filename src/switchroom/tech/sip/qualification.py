@@ -1,0 +1,167 @@
+"""Qualify: OPTIONS to contacts, so that it is known who can be reached (spec/sip.md 5.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from random import Random
+
+from switchroom.core.bus import Bus
+from switchroom.core.ports import Clock
+from switchroom.core.registry import AddressOfRecord, Registry
+from switchroom.core.schedule import Schedule
+from switchroom.model.endpoint import Contact, ContactStatus
+from switchroom.model.errors import InvalidParameter
+from switchroom.model.settings import AorSettings, SipEndpointSettings
+from switchroom.tech.sip.directory import Directory
+from switchroom.tech.sip.exchange import Exchange, Exchanges, Outcome
+from switchroom.tech.sip.messaging import request_uri, to_header
+from switchroom.tech.sip.names import Target
+from switchroom.wire.sip.headers import NameAddr
+from switchroom.wire.sip.uri import escape_user, parse_uri
+
+
+class Qualification:
+    """Asks each qualified contact at its frequency. One question per contact is open at a time."""
+
+    def __init__(
+        self,
+        technology: str,
+        directory: Directory,
+        registry: Registry,
+        bus: Bus,
+        exchanges: Exchanges,
+        schedule: Schedule,
+        clock: Clock,
+        token: Callable[[], str],
+        random: Random,
+    ) -> None:
+        self._technology = technology
+        self._directory = directory
+        self._registry = registry
+        self._bus = bus
+        self._exchanges = exchanges
+        self._schedule = schedule
+        self._clock = clock
+        self._token = token
+        self._random = random
+        self._watched: dict[tuple[str, str], object] = {}
+        self._asker: dict[str, SipEndpointSettings] = {}
+        for endpoint in directory.endpoints.values():
+            for aor in endpoint.aors:
+                self._asker.setdefault(aor, endpoint)
+
+    def watch(self, contact: Contact) -> None:
+        """Begins with a contact, when its address of record is qualified and an endpoint uses it.
+
+        A registered contact is asked at once, a static one after a random part of its frequency, so that
+        a restart makes no storm.
+        """
+        settings = self._directory.aors.get(contact.aor)
+        key = (contact.aor, contact.uri)
+        if settings is None or not settings.qualify_frequency or key in self._watched or contact.aor not in self._asker:
+            return
+        mark = self._watched[key] = object()
+        delay = 0.0
+        if contact.static:
+            spread = self._directory.general.max_initial_qualify_time or settings.qualify_frequency
+            delay = self._random.random() * min(settings.qualify_frequency, spread)
+        self._schedule.at(self._clock.monotonic() + delay, partial(self._ask, key, mark, settings))
+
+    def forget(self, aor: str, uri: str) -> None:
+        """The contact is gone; what is still to come about it says nothing."""
+        self._watched.pop((aor, uri), None)
+
+    def _ask(self, key: tuple[str, str], mark: object, settings: AorSettings, now: float) -> None:
+        if self._watched.get(key) is not mark:
+            return
+        self._schedule.at(now + settings.qualify_frequency, partial(self._ask, key, mark, settings))
+        aor = self._registry.aor(self._technology, key[0])
+        contact = aor.contacts.get(key[1]) if aor is not None else None
+        if aor is None or contact is None:
+            self._watched.pop(key, None)
+            return
+        question = _Question(self, aor, contact, settings, mark, now)
+        try:
+            exchange = self._exchange(contact, settings)
+        except InvalidParameter:
+            question.conclude(ContactStatus.UNREACHABLE, now)
+            return
+        if settings.qualify_timeout:
+            self._schedule.at(now + settings.qualify_timeout, partial(question.give_up, exchange))
+        self._exchanges.start(exchange, question.answered)
+
+    def _exchange(self, contact: Contact, settings: AorSettings) -> Exchange:
+        endpoint = self._asker[contact.aor]
+        uri = parse_uri(contact.uri)
+        hop = self._exchanges.route(endpoint, uri, contact, settings.outbound_proxy)
+        own = hop.listener.own_host(hop.host)
+        user = escape_user(endpoint.from_user or endpoint.name)
+        sender = NameAddr("", parse_uri(f"sip:{user}@{endpoint.from_domain or own}"), {})
+        general = self._directory.general
+        headers = [
+            *(("Route", route) for route in hop.routes),
+            ("From", f"{sender};tag={self._token()}"),
+            ("To", str(to_header(Target(endpoint, uri)))),
+            ("Contact", f"<sip:{user}@{hop.listener.sent_by(hop.host)}>"),
+            ("Call-ID", self._token()),
+            ("Max-Forwards", str(general.max_forwards)),
+            ("User-Agent", general.user_agent),
+        ]
+        return Exchange("OPTIONS", request_uri(uri, endpoint), headers, b"", endpoint, hop)
+
+    def conclude(
+        self, aor: AddressOfRecord, uri: str, mark: object, status: ContactStatus, roundtrip_usec: int
+    ) -> None:
+        """Records an outcome, unless the contact is another one by now."""
+        if self._watched.get((aor.name, uri)) is mark:
+            self._bus.publish(self._registry.qualify(aor, uri, status, roundtrip_usec))
+
+    def stop_asking(self, exchange: Exchange) -> None:
+        """Ends the retransmissions of a question whose time is up."""
+        self._exchanges.abandon(exchange)
+
+    def now(self) -> float:
+        return self._clock.monotonic()
+
+
+class _Question:
+    """One OPTIONS and its one conclusion: an answer, or the timeout, whichever is first."""
+
+    __slots__ = ("_aor", "_asked", "_concluded", "_mark", "_owner", "_settings", "_uri")
+
+    def __init__(
+        self,
+        owner: Qualification,
+        aor: AddressOfRecord,
+        contact: Contact,
+        settings: AorSettings,
+        mark: object,
+        now: float,
+    ) -> None:
+        self._owner = owner
+        self._aor = aor
+        self._uri = contact.uri
+        self._settings = settings
+        self._mark = mark
+        self._asked = now
+        self._concluded = False
+
+    def answered(self, outcome: Outcome) -> None:
+        """Any answer means reachable, unless only a 2xx will do; our own 408 and 503 are no answers."""
+        heard = outcome.response is not None
+        good = outcome.success if self._settings.qualify_2xx_only else heard
+        self.conclude(ContactStatus.REACHABLE if good else ContactStatus.UNREACHABLE, self._owner.now())
+
+    def give_up(self, exchange: Exchange, now: float) -> None:
+        """``qualify_timeout`` has passed."""
+        if not self._concluded:
+            self._owner.stop_asking(exchange)
+            self.conclude(ContactStatus.UNREACHABLE, now)
+
+    def conclude(self, status: ContactStatus, now: float) -> None:
+        if self._concluded:
+            return
+        self._concluded = True
+        took = int((now - self._asked) * 1_000_000) if status is ContactStatus.REACHABLE else 0
+        self._owner.conclude(self._aor, self._uri, self._mark, status, took)

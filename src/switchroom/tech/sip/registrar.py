@@ -1,0 +1,281 @@
+"""The registrar (RFC 3261 section 10): what a REGISTER asks of an endpoint's own addresses of record.
+
+Pure decision: ``register`` answers and lists changes; the core's registry applies them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from email.utils import formatdate
+
+from switchroom.core.access import permits
+from switchroom.core.policy import NO_LITERAL, forbidden
+from switchroom.core.registry import AddressOfRecord, Registry
+from switchroom.model.endpoint import Contact, ContactStatus
+from switchroom.model.settings import AorSettings, SipEndpointSettings
+from switchroom.tech.sip.answer import Answer, Bind, Unbind
+from switchroom.tech.sip.directory import Directory
+from switchroom.tech.sip.limits import MAX_CONTACT_HOST, MAX_CONTACT_URI, MAX_CONTACTS_PER_REQUEST
+from switchroom.tech.sip.transports import bracketed, host_port
+from switchroom.wire.sip.digest import parse_credentials
+from switchroom.wire.sip.errors import SipError
+from switchroom.wire.sip.events import RequestReceived
+from switchroom.wire.sip.headers import NameAddr, parse_delta_seconds
+from switchroom.wire.sip.message import Request
+from switchroom.wire.sip.uri import Uri, parse_uri, uri_equal
+
+
+class Refused(Exception):
+    """Why a REGISTER changes nothing; carries the answer."""
+
+    def __init__(self, status: int, reason: str = "", headers: Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__(status)
+        self.answer = Answer(status, tuple(headers), reason)
+
+
+class Registrar:
+    """Answers REGISTER for the endpoints of one directory."""
+
+    def __init__(self, technology: str, directory: Directory, registry: Registry) -> None:
+        self._technology = technology
+        self._directory = directory
+        self._registry = registry
+
+    def register(self, incoming: RequestReceived, endpoint: SipEndpointSettings, now: float, wall: float) -> Answer:
+        """``now`` is monotonic, ``wall`` the time of day; the request is authenticated."""
+        try:
+            settings, aor = self._address_of_record(incoming.request, endpoint)
+            changes = self._changes(incoming, endpoint, settings, aor, now, wall)
+        except Refused as refused:
+            return refused.answer
+        return Answer(200, self._bindings(incoming.request, settings, aor, changes, now, wall), changes=changes)
+
+    # ---- which address of record
+
+    def _address_of_record(
+        self, request: Request, endpoint: SipEndpointSettings
+    ) -> tuple[AorSettings, AddressOfRecord]:
+        """RFC 3261 10.3 steps 1 to 5. It must be the endpoint's own: nobody registers for another."""
+        if not endpoint.aors:
+            raise Refused(403)
+        to = request.to.uri
+        if to.scheme not in ("sip", "sips"):
+            raise Refused(416)
+        settings = self._directory.aor_for(endpoint, to.unescaped_user or "", to.host)
+        if settings is None and "auth_username" in endpoint.identify_by:
+            settings = self._directory.aor_for(endpoint, _digest_username(request), to.host)
+        if settings is None:
+            raise Refused(404)
+        if settings.max_contacts == 0:
+            raise Refused(403)
+        return settings, self._registry.declare(self._technology, settings.name)
+
+    # ---- what changes
+
+    def _changes(
+        self,
+        incoming: RequestReceived,
+        endpoint: SipEndpointSettings,
+        settings: AorSettings,
+        aor: AddressOfRecord,
+        now: float,
+        wall: float,
+    ) -> list[Bind | Unbind]:
+        """RFC 3261 10.3 steps 6 and 7: all of the request's contacts, or none."""
+        request = incoming.request
+        if request.wildcard_contact:
+            return self._remove_all(request, aor)
+        written = request.contacts
+        if not written:
+            return []
+        if len(written) > MAX_CONTACTS_PER_REQUEST:
+            raise Refused(403)
+        path = self._path(request, settings)
+        address = host_port(incoming.flow.host, incoming.flow.port)
+        call_id, cseq = request.call_id, request.cseq.number
+        instance_agent = request.first("user-agent") or ""
+        changes: list[Bind | Unbind] = []
+        for position, name_addr in enumerate(written):
+            uri, original = self._contact_uri(incoming, endpoint, name_addr, rewrite=position == 0 and not path)
+            known = _find(aor, uri)
+            if known is not None and known.call_id == call_id and cseq <= known.cseq:
+                raise Refused(400, "CSeq Out Of Order")
+            expires = _expires(name_addr, request, settings)
+            if expires == 0:
+                if known is not None and not known.static:
+                    changes.append(Unbind(aor, known.uri))
+                continue
+            if known is not None and known.static:
+                continue
+            changes.append(
+                Bind(
+                    aor,
+                    Contact(
+                        aor=settings.name,
+                        # The first spelling of a URI stays (spec/sip.md 6.2).
+                        uri=known.uri if known is not None else str(uri),
+                        registered=wall,
+                        expires=now + expires,
+                        q=_q(name_addr),
+                        user_agent=_clean(instance_agent),
+                        transport=incoming.flow.transport,
+                        address=address,
+                        path=path,
+                        original_uri=original,
+                        call_id=call_id,
+                        cseq=cseq,
+                        instance=name_addr.params.get("+sip.instance") or "",
+                        flow=incoming.flow,
+                    ),
+                )
+            )
+        return self._make_room(settings, aor, changes)
+
+    def _remove_all(self, request: Request, aor: AddressOfRecord) -> list[Bind | Unbind]:
+        """``Contact: *`` (RFC 3261 10.2.2) takes every binding away, and goes with ``Expires: 0`` alone."""
+        if len(request.all("contact")) != 1 or request.expires != 0:
+            raise Refused(400)
+        mine = [c for c in aor.contacts.values() if not c.static]
+        if any(c.call_id == request.call_id and request.cseq.number <= c.cseq for c in mine):
+            raise Refused(400, "CSeq Out Of Order")
+        return [Unbind(aor, contact.uri) for contact in mine]
+
+    def _path(self, request: Request, settings: AorSettings) -> tuple[str, ...]:
+        """RFC 3327 5.3: Path is kept where the phone said that it knows of it."""
+        path = request.all("path")
+        if not path or not settings.support_path:
+            return ()
+        if "path" not in (tag.lower() for tag in request.all("supported")):
+            raise Refused(420, headers=[("Unsupported", "path")])
+        return tuple(path)
+
+    def _contact_uri(
+        self, incoming: RequestReceived, endpoint: SipEndpointSettings, name_addr: NameAddr, *, rewrite: bool
+    ) -> tuple[Uri, str]:
+        """The URI to keep, and what the phone wrote where that differs (``rewrite_contact``)."""
+        uri = name_addr.uri
+        if uri.scheme not in ("sip", "sips"):
+            raise Refused(416)
+        if len(str(uri)) > MAX_CONTACT_URI or len(uri.host) > MAX_CONTACT_HOST or not uri.host:
+            raise Refused(400)
+        host, flow = uri.host.strip("[]"), incoming.flow
+        if not permits(endpoint.contact_acl, host) or not permits(self._directory.contact_rules, host):
+            raise Refused(403)
+        if endpoint.rewrite_contact and rewrite:
+            moved = uri.replace(host=bracketed(flow.host), port=flow.port).without_params("transport")
+            if flow.transport != "udp":
+                moved = moved.replace(params=(*moved.params, ("transport", flow.transport)))
+            return moved, str(uri)
+        reason = forbidden(host, loopback=True)
+        if reason is not None and reason != NO_LITERAL:
+            raise Refused(403, "Contact Address Not Allowed")
+        return uri, ""
+
+    def _make_room(
+        self, settings: AorSettings, aor: AddressOfRecord, changes: list[Bind | Unbind]
+    ) -> list[Bind | Unbind]:
+        """``max_contacts``, ``remove_existing`` and ``remove_unavailable`` (spec/sip.md 6.2)."""
+        after = {uri: c for uri, c in aor.contacts.items() if not c.static}
+        named = set()
+        for change in changes:
+            if isinstance(change, Bind):
+                after[change.contact.uri] = change.contact
+                named.add(change.contact.uri)
+            else:
+                after.pop(change.uri, None)
+        surplus = len(after) - settings.max_contacts
+        if surplus <= 0:
+            return changes
+        others = [c for uri, c in after.items() if uri not in named]
+        unavailable = [c for c in others if c.status is ContactStatus.UNREACHABLE]
+        if settings.remove_existing and len(named) <= settings.max_contacts:
+            first = unavailable if settings.remove_unavailable else []
+            rest = sorted((c for c in others if c not in first), key=lambda c: c.expires or 0.0)
+            going = [*first, *rest][:surplus]
+        elif settings.remove_unavailable and len(unavailable) >= surplus:
+            going = unavailable[:surplus]
+        else:
+            raise Refused(403)
+        return [*changes, *(Unbind(aor, c.uri) for c in going)]
+
+    # ---- the answer
+
+    def _bindings(
+        self,
+        request: Request,
+        settings: AorSettings,
+        aor: AddressOfRecord,
+        changes: list[Bind | Unbind],
+        now: float,
+        wall: float,
+    ) -> list[tuple[str, str]]:
+        """RFC 3261 10.3 step 8: every current binding with the seconds it has left."""
+        current = dict(aor.contacts)
+        for change in changes:
+            if isinstance(change, Bind):
+                current[change.contact.uri] = change.contact
+            else:
+                current.pop(change.uri, None)
+        headers = [("Date", formatdate(wall, usegmt=True))]
+        for contact in current.values():
+            shown = contact.original_uri or contact.uri
+            if contact.expires is None:
+                headers.append(("Contact", f"<{shown}>"))
+            else:
+                headers.append(("Contact", f"<{shown}>;expires={max(0, round(contact.expires - now))}"))
+        if request.expires is not None:
+            headers.append(("Expires", str(_clamp(request.expires, settings))))
+        if settings.support_path:
+            headers.append(("Supported", "path"))
+            headers.extend(("Path", line) for line in request.lines("path"))
+        return headers
+
+
+def _digest_username(request: Request) -> str:
+    try:
+        return parse_credentials(request.first("authorization") or "").username
+    except SipError:
+        return ""
+
+
+def _find(aor: AddressOfRecord, uri: Uri) -> Contact | None:
+    """The binding of an equal URI (RFC 3261 19.1.4)."""
+    contacts = aor.contacts
+    exact = contacts.get(str(uri))
+    if exact is not None:
+        return exact
+    for contact in contacts.values():
+        if uri_equal(parse_uri(contact.uri), uri):
+            return contact
+    return None
+
+
+def _clamp(seconds: int, settings: AorSettings) -> int:
+    """Zero stays zero; the rest is brought within the address of record's bounds (ruling 16: no 423)."""
+    if seconds == 0:
+        return 0
+    return max(settings.minimum_expiration, min(seconds, settings.maximum_expiration))
+
+
+def _expires(name_addr: NameAddr, request: Request, settings: AorSettings) -> int:
+    """The parameter before the header before the default (RFC 3261 10.2.1.1)."""
+    written = name_addr.params.get("expires")
+    if written is not None:
+        return _clamp(parse_delta_seconds(written), settings)
+    if request.expires is not None:
+        return _clamp(request.expires, settings)
+    return _clamp(settings.default_expiration, settings)
+
+
+def _q(name_addr: NameAddr) -> float:
+    """RFC 3261 25.1 qvalue; 1 when there is none or it is unreadable."""
+    written = name_addr.params.get("q") or ""
+    whole, _, part = written.partition(".")
+    if whole not in ("0", "1") or (part and not (part.isascii() and part.isdigit())) or len(part) > 3:
+        return 1.0
+    return min(1.0, float(written))
+
+
+def _clean(text: str) -> str:
+    """Text for people and JSON: bytes that are no UTF-8 are replaced."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -1,0 +1,342 @@
+"""PJSIP: the technology as the core sees it, and the shell around the SIP kernel.
+
+In: a datagram -> ``Stack.receive`` -> ``Steps.walk`` -> an answer and changes -> registry -> bus.
+Out: ``plan`` and ``deliver`` -> ``Exchanges`` -> ``Stack.request`` -> the listener -> the final answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from random import Random
+from typing import Protocol
+
+import structlog
+
+from switchroom.core.bus import Bus
+from switchroom.core.ports import Alarm, Clock, Reports, Resolver, Timers
+from switchroom.core.registry import AddressOfRecord, Registry
+from switchroom.core.schedule import Schedule
+from switchroom.model.endpoint import Contact, EndpointId
+from switchroom.model.errors import DomainError, EndpointNotFound
+from switchroom.model.events import TextMessageReceived
+from switchroom.model.message import Delivery, Referral, TextMessage
+from switchroom.model.settings import SipEndpointSettings, SipSettings
+from switchroom.tech.sip.answer import Answer, Bind
+from switchroom.tech.sip.authentication import Authenticator
+from switchroom.tech.sip.directory import Directory
+from switchroom.tech.sip.exchange import Exchange, Exchanges
+from switchroom.tech.sip.limits import MAX_TEXT
+from switchroom.tech.sip.messaging import Messaging, received_text
+from switchroom.tech.sip.names import Names
+from switchroom.tech.sip.qualification import Qualification
+from switchroom.tech.sip.referring import Referring
+from switchroom.tech.sip.registrar import Registrar
+from switchroom.tech.sip.steps import Steps
+from switchroom.tech.sip.transports import Listener, Transports
+from switchroom.wire.sip.events import RequestReceived, ResponseReceived, TransactionTimeout, TransportFailed
+from switchroom.wire.sip.flow import Flow
+from switchroom.wire.sip.headers import NameAddr
+from switchroom.wire.sip.message import Request
+from switchroom.wire.sip.nonces import Nonces
+from switchroom.wire.sip.stack import Stack
+
+log = structlog.get_logger(__name__)
+
+
+class Switch(Protocol):
+    """Where a text between endpoints is handed to (``core.messages.Messages``)."""
+
+    async def send_to(self, endpoint: EndpointId, sender: str, body: str, headers: dict[str, str]) -> TextMessage: ...
+
+
+class SipTechnology:
+    """Serves the endpoints of one ``SipSettings``; see ``core.ports.Technology``."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: SipSettings,
+        *,
+        registry: Registry,
+        bus: Bus,
+        reports: Reports,
+        clock: Clock,
+        timers: Timers,
+        resolver: Resolver,
+        token: Callable[[], str],
+        secret: bytes,
+        random: Random,
+        node: str,
+        fork: str = "all",
+    ) -> None:
+        """``token`` makes unguessable text for tags and branches, ``secret`` signs nonces, ``node`` tells
+        this server's Via branches from those of others.
+        """
+        self.name = name
+        self._registry = registry
+        self._bus = bus
+        self._clock = clock
+        self._timers = timers
+        self._resolver = resolver
+        self._directory = directory = Directory(settings)
+        general = settings.general
+        self._stack = Stack(node=node, token=token, t1=general.timer_t1, timeout=general.timer_b)
+        self._schedule = Schedule()
+        self._transports = Transports()
+        self._alarm: Alarm | None = None
+        self._alarm_at = 0.0
+        self._switch: Switch | None = None
+        self._switching: set[asyncio.Task[None]] = set()
+        self._due: dict[tuple[str, str], float] = {}
+        self._names = names = Names(name, directory, registry)
+        self._exchanges = exchanges = Exchanges(
+            self._stack, self._transports, directory, resolver, clock, token, self._flush
+        )
+        self._messaging = Messaging(name, directory, names, exchanges, reports, token, fork)
+        self._referring = Referring(directory, names, exchanges, reports, self._schedule, clock, token)
+        self._qualification = Qualification(
+            name, directory, registry, bus, exchanges, self._schedule, clock, token, random
+        )
+        self._steps = Steps(
+            directory,
+            Authenticator(directory, Nonces(secret), token),
+            Registrar(name, directory, registry),
+            self._referring,
+            self._message,
+            clock,
+        )
+        self._server_header = (("Server", general.user_agent),) if general.user_agent else ()
+
+    # ---- life
+
+    def attach(self, listener: Listener) -> None:
+        """Adds a bound listener; its owner hands what it receives to ``receive``."""
+        self._transports.add(listener)
+
+    def switch_to(self, switch: Switch) -> None:
+        """Texts between endpoints go through ``switch``."""
+        self._switch = switch
+
+    async def start(self) -> None:
+        """Makes the endpoints and static contacts known and begins to qualify."""
+        for settings in self._directory.aors.values():
+            self._registry.declare(self.name, settings.name, qualified=settings.qualify_frequency > 0)
+        for endpoint in self._directory.endpoints.values():
+            known = [aor for aor in endpoint.aors if aor in self._directory.aors]
+            self._bus.publish(self._registry.add(EndpointId(self.name, endpoint.name), known))
+        for settings in self._directory.aors.values():
+            aor = self._registry.declare(self.name, settings.name)
+            for uri in settings.contact:
+                contact = Contact(aor=settings.name, uri=uri, static=True)
+                self._bus.publish(self._registry.bind(aor, contact))
+                self._qualification.watch(contact)
+        for host, endpoint_name in self._directory.unresolved:
+            await self._identify_host(host, endpoint_name)
+        self._arm()
+
+    async def _identify_host(self, host: str, endpoint: str) -> None:
+        """A name in ``identify.match`` stands for the addresses it has when we start."""
+        try:
+            for address, _ in await self._resolver.resolve(host.partition(":")[0], 5060, "udp"):
+                self._directory.match_address(address, endpoint)
+        except OSError as error:
+            log.warning("identify: a host has no address", host=host, endpoint=endpoint, error=str(error))
+
+    async def stop(self) -> None:
+        """Ends open work; listeners are closed by their owner."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        for task in list(self._switching):
+            task.cancel()
+        await asyncio.gather(*self._switching, return_exceptions=True)
+        await self._exchanges.stop()
+
+    async def drained(self) -> None:
+        """Returns when no request of ours is open any more."""
+        await self._exchanges.drained()
+
+    # ---- the walk in
+
+    def receive(self, data: bytes, flow: Flow) -> None:
+        """Takes one datagram or message; everything it causes is done and sent when this returns."""
+        stack = self._stack
+        stack.receive(data, flow, self._clock.monotonic())
+        while (event := stack.next_event()) is not None:
+            if isinstance(event, RequestReceived):
+                self._request(event)
+            elif isinstance(event, ResponseReceived):
+                if isinstance(event.context, Exchange):
+                    self._exchanges.answered(event.context, event.response)
+            else:
+                self._other(event)
+        self._flush()
+
+    def unreachable(self, flow: Flow) -> None:
+        """The network says that nobody is at the flow's far end (ICMP, a closed connection)."""
+        self._stack.transport_failed(flow, self._clock.monotonic())
+        self._drain()
+
+    def _drain(self) -> None:
+        while (event := self._stack.next_event()) is not None:
+            self._other(event)
+        self._flush()
+
+    def _other(self, event: object) -> None:
+        if isinstance(event, TransactionTimeout) and isinstance(event.context, Exchange):
+            self._exchanges.failed(event.context, 408, "Request Timeout")
+        elif isinstance(event, TransportFailed) and isinstance(event.context, Exchange):
+            self._exchanges.failed(event.context, 503, event.reason)
+
+    def _request(self, incoming: RequestReceived) -> None:
+        answer = self._steps.walk(incoming)
+        if answer is not None:
+            self._answer(incoming, answer)
+
+    def _answer(self, incoming: RequestReceived, answer: Answer) -> None:
+        self._stack.respond(
+            incoming,
+            answer.status,
+            answer.reason,
+            answer.headers if answer.stateless else (*answer.headers, *self._server_header),
+            answer.body,
+            now=incoming.received_at,
+            stateless=answer.stateless,
+        )
+        for change in answer.changes:
+            if isinstance(change, Bind):
+                new = change.contact.uri not in change.aor.contacts
+                self._bus.publish(self._registry.bind(change.aor, change.contact))
+                self._keep_until(change.aor, change.contact)
+                if new:
+                    self._qualification.watch(change.contact)
+            else:
+                self._qualification.forget(change.aor.name, change.uri)
+                self._bus.publish(self._registry.unbind(change.aor, change.uri))
+
+    # ---- contacts come and go
+
+    def _keep_until(self, aor: AddressOfRecord, contact: Contact) -> None:
+        """One look at a contact is due at a time: a refresh costs none, a shorter expiry an earlier one."""
+        assert contact.expires is not None
+        key = (aor.name, contact.uri)
+        due = self._due.get(key)
+        if due is None or contact.expires < due:
+            self._due[key] = contact.expires
+            self._schedule.at(contact.expires, partial(self._expire, aor, contact.uri, contact.expires))
+
+    def _expire(self, aor: AddressOfRecord, uri: str, due: float, now: float) -> None:
+        """The contact's time has come, unless it was refreshed: then it is looked at again."""
+        key = (aor.name, uri)
+        if self._due.get(key) != due:
+            return
+        del self._due[key]
+        contact = aor.contacts.get(uri)
+        if contact is None or contact.expires is None:
+            return
+        if contact.expires > now:
+            self._keep_until(aor, contact)
+            return
+        self._qualification.forget(aor.name, uri)
+        self._bus.publish(self._registry.unbind(aor, uri))
+
+    # ---- texts in
+
+    def _message(self, incoming: RequestReceived, endpoint: SipEndpointSettings) -> Answer | None:
+        """A MESSAGE: shown to the apps that listen, switched to the endpoint it names (charter section 3)."""
+        request = incoming.request
+        if len(request.body) > MAX_TEXT:
+            return Answer(413)
+        media = request.content_type
+        plain = media is not None and media[0] == "text/plain"
+        user = request.uri.unescaped_user or ""
+        target = self._directory.by_name(user, request.uri.host) if user else None
+        here = target is not None and any(self._names.contacts(target))
+        if media is None or not (plain or here):
+            return Answer(415, [("Accept", "text/plain")])
+        sender = EndpointId(self.name, endpoint.name)
+        taken = plain and self._bus.takes(sender)
+        if not taken and not here:
+            return Answer(404 if target is None else 480)
+        if taken:
+            snapshot = self._registry.get(*sender)
+            assert snapshot is not None
+            text = received_text(incoming, endpoint)
+            self._bus.publish([TextMessageReceived(endpoint=snapshot, at=self._clock.wall(), message=text)])
+        if target is None or not here:
+            return Answer(202)
+        self._stack.begin(incoming, incoming.received_at)
+        task = asyncio.get_running_loop().create_task(self._pass_on(incoming, target))
+        self._switching.add(task)
+        task.add_done_callback(self._switching.discard)
+        return None
+
+    async def _pass_on(self, incoming: RequestReceived, target: SipEndpointSettings) -> None:
+        """Hands a text to the message service; 202 once it is kept (RFC 3428 7)."""
+        request = incoming.request
+        assert self._switch is not None
+        try:
+            body = request.body.decode("utf-8")
+            headers = {"Content-Type": request.first("content-type") or "text/plain"}
+            await self._switch.send_to(EndpointId(self.name, target.name), str(_identity(request)), body, headers)
+            answer = Answer(202)
+        except UnicodeDecodeError:
+            answer = Answer(415, [("Accept", "text/plain")], "Text Is Not UTF-8")
+        except EndpointNotFound:
+            answer = Answer(480)
+        except DomainError as error:
+            answer = Answer(400, (), "Bad Request")
+            log.info("a text was not switched", target=target.name, error=str(error))
+        self._answer(incoming, answer)
+        self._flush()
+
+    # ---- the walk out
+
+    def plan(self, message: TextMessage) -> Sequence[Delivery]:
+        return self._messaging.plan(message)
+
+    def deliver(self, delivery: Delivery) -> None:
+        self._messaging.deliver(delivery)
+
+    def refer(self, referral: Referral) -> None:
+        self._referring.refer(referral)
+
+    # ---- sending and time
+
+    def _flush(self) -> None:
+        """Everything the stack wants sent leaves now; the alarm is set for what it waits for."""
+        stack = self._stack
+        listeners = self._transports.listeners
+        while (out := stack.to_send()) is not None:
+            data, flow = out
+            listener = listeners.get(flow.local)
+            if listener is not None:
+                listener.send(data, flow.host, flow.port)
+        self._arm()
+
+    def _arm(self) -> None:
+        """One alarm, for the earlier of the stack's timers and the schedule."""
+        due = self._stack.next_timer()
+        scheduled = self._schedule.next_due()
+        if due is None or (scheduled is not None and scheduled < due):
+            due = scheduled
+        if due is None or (self._alarm is not None and self._alarm_at <= due):
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at = due
+        self._alarm = self._timers.call_later(max(0.0, due - self._clock.monotonic()), self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        now = self._clock.monotonic()
+        self._schedule.run(now)
+        self._stack.handle_timer(now)
+        self._drain()
+
+
+def _identity(request: Request) -> NameAddr:
+    """The From header's name and URI, without the phone's tag."""
+    return NameAddr(request.from_.display, request.from_.uri, {})

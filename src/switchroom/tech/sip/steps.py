@@ -1,0 +1,133 @@
+"""What happens to a request that came in, step by step; the order is the security model.
+
+sanity, acl, dialog, identify, authenticate, dispatch: each step either answers or lets the next one see
+the request. A stranger gets no further than ``authenticate`` and learns nothing there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from switchroom.core.access import permits
+from switchroom.core.ports import Clock
+from switchroom.model.settings import SipEndpointSettings
+from switchroom.tech.sip.answer import Answer
+from switchroom.tech.sip.authentication import Authenticator, Proof
+from switchroom.tech.sip.directory import Directory
+from switchroom.tech.sip.identity import identify
+from switchroom.tech.sip.referring import Referring
+from switchroom.tech.sip.registrar import Registrar
+from switchroom.wire.sip.errors import SipError
+from switchroom.wire.sip.events import RequestReceived
+from switchroom.wire.sip.sanity import check
+
+ALLOW = "OPTIONS, REGISTER, MESSAGE, NOTIFY"
+
+#: What we know but do not do. 489 as there is no event package (RFC 6665), 481 as there is no dialog.
+_REFUSALS = {
+    "INVITE": Answer(405, [("Allow", ALLOW)]),
+    "SUBSCRIBE": Answer(489, [("Allow-Events", "refer")]),
+    "PUBLISH": Answer(489, [("Allow-Events", "refer")]),
+    "BYE": Answer(481),
+    "CANCEL": Answer(481),
+    "UPDATE": Answer(481),
+    "PRACK": Answer(481),
+    "NOTIFY": Answer(481),
+}
+_NOT_IMPLEMENTED = Answer(501, [("Allow", ALLOW)])
+_UNDERSTOOD_OPTIONS = frozenset({"path"})
+
+Handler = Callable[[RequestReceived, SipEndpointSettings], Answer | None]
+
+
+class Steps:
+    """The walk of one request to its answer; None means that the answer comes later, or never (ACK)."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        authenticator: Authenticator,
+        registrar: Registrar,
+        referring: Referring,
+        message: Handler,
+        clock: Clock,
+    ) -> None:
+        self._directory = directory
+        self._authenticator = authenticator
+        self._registrar = registrar
+        self._referring = referring
+        self._clock = clock
+        self._handlers: dict[str, Handler] = {
+            "REGISTER": self._register,
+            "MESSAGE": message,
+            "OPTIONS": self._options,
+        }
+
+    def walk(self, incoming: RequestReceived) -> Answer | None:
+        """The answer to a request; never raises for anything that came from the network."""
+        request = incoming.request
+        fault = check(request)
+        if fault is not None:
+            return None if request.method == "ACK" else Answer(fault.status, (), fault.reason, stateless=True)
+        if request.method == "ACK":
+            return None
+        if not permits(self._directory.source_rules, incoming.flow.host):
+            return Answer(403, stateless=True)
+        if request.method == "CANCEL":
+            # RFC 3261 22.1: it can not be challenged; and there is nothing here to cancel.
+            return Answer(481, stateless=True)
+        if request.method == "NOTIFY":
+            subscription = self._referring.find(request)
+            if subscription is not None:
+                return self._referring.notified(subscription, request)
+        endpoint = identify(self._directory, incoming)
+        answer = self._authenticate(incoming, endpoint)
+        if answer is not None or endpoint is None:
+            return answer
+        return self._dispatch(incoming, endpoint)
+
+    def _authenticate(self, incoming: RequestReceived, endpoint: SipEndpointSettings | None) -> Answer | None:
+        if endpoint is not None and endpoint.allow_unauthenticated_options and incoming.request.method == "OPTIONS":
+            return None
+        proof = self._authenticator.prove(incoming, endpoint, incoming.received_at)
+        if proof is Proof.PROVEN:
+            return None
+        headers = self._authenticator.challenges(
+            endpoint, incoming.flow.host, incoming.received_at, stale=proof is Proof.STALE
+        )
+        return Answer(401, headers, stateless=True)
+
+    def _dispatch(self, incoming: RequestReceived, endpoint: SipEndpointSettings) -> Answer | None:
+        request = incoming.request
+        unsupported = [tag for tag in request.all("require") if tag and tag.lower() not in _UNDERSTOOD_OPTIONS]
+        if unsupported:
+            return Answer(420, [("Unsupported", ", ".join(unsupported))])
+        if request.to.tag:
+            return Answer(481)
+        handler = self._handlers.get(request.method)
+        if handler is None:
+            return _REFUSALS.get(request.method, _NOT_IMPLEMENTED)
+        try:
+            return handler(incoming, endpoint)
+        except SipError as error:
+            # A header that only this method looks at can not be understood.
+            return Answer(error.status or 400, (), error.reason)
+
+    def _register(self, incoming: RequestReceived, endpoint: SipEndpointSettings) -> Answer:
+        return self._registrar.register(incoming, endpoint, incoming.received_at, self._clock.wall())
+
+    def _options(self, incoming: RequestReceived, endpoint: SipEndpointSettings) -> Answer:
+        """RFC 3261 11.2, for us and for every name: who may ask has been proven already."""
+        user = incoming.request.uri.user
+        if user is not None and self._directory.by_name(user, incoming.request.uri.host) is None:
+            return Answer(404)
+        return Answer(
+            200,
+            [
+                ("Accept", "text/plain"),
+                ("Allow", ALLOW),
+                ("Supported", "path, norefersub"),
+                ("Accept-Encoding", "identity"),
+                ("Accept-Language", "en"),
+            ],
+        )

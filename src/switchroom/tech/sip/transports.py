@@ -1,0 +1,110 @@
+"""The listeners SIP is spoken on: which one a request leaves by, and what we are called there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_address
+
+from switchroom.core.policy import is_loopback
+from switchroom.model.settings import SipEndpointSettings, TransportSettings
+from switchroom.wire.sip.flow import Flow
+from switchroom.wire.sip.uri import Uri
+
+WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, never bound to
+
+
+def bracketed(host: str) -> str:
+    """An address as it stands in a URI or Via: IPv6 in brackets."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+def host_port(host: str, port: int) -> str:
+    return f"{bracketed(host)}:{port}"
+
+
+class Listener:
+    """One bound transport."""
+
+    def __init__(
+        self,
+        settings: TransportSettings,
+        host: str,
+        port: int,
+        send: Callable[[bytes, str, int], None],
+        local_address: Callable[[str], str],
+    ) -> None:
+        """``host`` and ``port`` are as bound; ``local_address(peer)`` tells our address towards a peer,
+        asked only when bound to every address.
+        """
+        self.settings = settings
+        self.name = settings.name
+        self.protocol = settings.protocol
+        self.host = host
+        self.port = port
+        self.send = send
+        self.ipv6 = ":" in host
+        self.loopback = is_loopback(host)
+        self._wildcard = host in WILDCARDS
+        self._local_address = local_address
+
+    def own_host(self, peer: str) -> str:
+        """Our address as a peer should see it: the external one beyond ``local_net``."""
+        settings = self.settings
+        if settings.external_signaling_address and settings.local_net and not self._is_local(peer):
+            return bracketed(settings.external_signaling_address)
+        return bracketed(self._local_address(peer) if self._wildcard else self.host)
+
+    def own_port(self, peer: str) -> int:
+        settings = self.settings
+        if settings.external_signaling_port and settings.local_net and not self._is_local(peer):
+            return settings.external_signaling_port
+        return self.port
+
+    def sent_by(self, peer: str) -> str:
+        """``host:port`` for Via and Contact."""
+        return f"{self.own_host(peer)}:{self.own_port(peer)}"
+
+    def flow(self, host: str, port: int) -> Flow:
+        return Flow(self.protocol, self.name, host, port)
+
+    def _is_local(self, peer: str) -> bool:
+        try:
+            address = ip_address(peer.strip("[]").partition("%")[0])
+        except ValueError:
+            return False
+        return any(address.version == net.version and address in net for net in self.settings.local_net)
+
+
+class Transports:
+    """All listeners, in the order of the configuration."""
+
+    def __init__(self) -> None:
+        self.listeners: dict[str, Listener] = {}
+
+    def add(self, listener: Listener) -> None:
+        self.listeners[listener.name] = listener
+
+    def choose(self, endpoint: SipEndpointSettings | None, target: Uri, preferred: str = "") -> Listener | None:
+        """The listener for a request to ``target``: the endpoint's own, the one the phone registered at
+        (``preferred``), or the first of the right protocol and family. None when there is none.
+        """
+        protocol = "tls" if target.scheme == "sips" else (target.param("transport") or "udp").lower()
+        if endpoint is not None and endpoint.transport:
+            named = self.listeners.get(endpoint.transport)
+            return named if named is not None and named.protocol == protocol else None
+        if preferred and (found := self.listeners.get(preferred)) is not None:
+            return found
+        ipv6 = target.host.startswith("[")
+        fallback = None
+        for listener in self.listeners.values():
+            if listener.protocol != protocol:
+                continue
+            if listener.ipv6 == ipv6:
+                return listener
+            fallback = fallback or listener
+        # A name may have addresses of either family; a literal needs its own.
+        return None if ipv6 or _is_literal(target.host) else fallback
+
+
+def _is_literal(host: str) -> bool:
+    return host.replace(".", "").isdigit()

@@ -1,0 +1,71 @@
+"""The ``variables`` of ARI as SIP headers (charter ruling 2, threats.md S06 and S07)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from switchroom.model.errors import InvalidParameter
+from switchroom.tech.sip.limits import MAX_HEADERS
+from switchroom.wire.sip.errors import SipError
+from switchroom.wire.sip.headers import parse_media_type
+
+#: RFC 3261 25.1 token.
+_TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
+#: Control characters but the tab, which is LWS.
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+#: Never set by a caller: what a request is routed, matched and trusted by. Compact forms included.
+CORE = frozenset(
+    {"via", "v", "from", "f", "to", "t", "call-id", "i", "cseq", "contact", "m", "route", "record-route"}
+    | {"max-forwards", "content-length", "l", "request-uri", "allow", "supported", "k", "require"}
+    | {"authorization", "user-agent"}
+)
+_CORE_OF_REFER = CORE | {"refer-to", "r"}
+_MEDIA_TYPE = ("content-type", "c")
+
+
+def headers_from(variables: Mapping[str, str], *, refer: bool = False) -> tuple[list[tuple[str, str]], str | None]:
+    """The headers to add, in order, and the media type where one was given.
+
+    A later spelling of the same name replaces the value and keeps the place; an empty value sets nothing.
+
+    Raises:
+        InvalidParameter: a name that is no token, a value with a control character, too many, or a
+            Content-Type that is no media type.
+    """
+    if not variables:
+        return [], None
+    if len(variables) > MAX_HEADERS:
+        raise InvalidParameter(f"more than {MAX_HEADERS} variables")
+    core = _CORE_OF_REFER if refer else CORE
+    found: dict[str, tuple[str, str]] = {}
+    media_type = None
+    for name, value in variables.items():
+        if not _TOKEN.fullmatch(name):
+            raise InvalidParameter(f"variable name is no header name: {name!r}")
+        if _CONTROL.search(value):
+            raise InvalidParameter(f"variable {name} has a control character")
+        key = name.lower()
+        if key in core or key.startswith("proxy-"):
+            continue
+        if key in _MEDIA_TYPE:
+            media_type = _media_type(value)
+            continue
+        value = value.strip(" \t")
+        if not value:
+            found.pop(key, None)
+        else:
+            found[key] = (found[key][0] if key in found else name, value)
+    return list(found.values()), media_type
+
+
+def _media_type(value: str) -> str | None:
+    value = value.strip()
+    if not value:
+        return None
+    try:
+        parse_media_type(value)
+    except SipError as error:
+        raise InvalidParameter(f"Content-Type is no media type: {value}") from error
+    return value

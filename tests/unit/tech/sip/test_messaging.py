@@ -1,0 +1,287 @@
+"""MESSAGE out and in (RFC 3428, charter rulings 5, 7, 8, 10, 13, 14)."""
+
+from __future__ import annotations
+
+import pytest
+from support.sip_world import HERE, SipWorld, aor, auth, authorized, phone, reply, request, settings
+
+from switchroom.model.endpoint import ContactStatus
+from switchroom.model.errors import EndpointNotFound, InvalidParameter
+from switchroom.model.events import TextMessageReceived
+from switchroom.model.message import DeliveryState
+from switchroom.model.settings import IdentifySettings, SipGlobalSettings
+
+
+async def world(*, fork: str = "all", **of_bob: object) -> SipWorld:
+    w = await SipWorld(
+        settings(
+            phone("alice"),
+            phone("bob", **of_bob),
+            phone("carol", auth=()),
+            phone("trunk", auth=(), from_user="trunkuser", from_domain="trunk.example"),
+            aors=[
+                aor("alice"),
+                aor("bob"),
+                aor("carol", contact=("sip:carol@192.0.2.5:5091",)),
+                aor("trunk", contact=("sip:192.0.2.6:5094",)),
+            ],
+            auths=[auth("alice"), auth("bob"), auth("out", username="us", password="secret", realm="them")],
+            identifies=[IdentifySettings(name="c", source=HERE, endpoint="carol", match_header=("x-carol", "yes"))],
+            general=SipGlobalSettings(endpoint_identifier_order=("header", "username")),
+        ),
+        fork=fork,
+    ).start()
+    w.sent()
+    return w
+
+
+async def test_a_text_goes_to_the_contact_and_its_end_is_reported() -> None:
+    w = await world()
+    await w.messages.send("pjsip:carol", "alice", "hello", {"X-One": "1"})
+    (sent,) = w.sent()
+    r = sent.request
+    assert sent.to == ("192.0.2.5", 5091)
+    assert (r.method, r.target, r.body) == ("MESSAGE", "sip:carol@192.0.2.5:5091", b"hello")
+    assert (r.first("from") or "").startswith("<sip:alice@192.0.2.1>;tag=")
+    assert r.first("to") == "<sip:carol@192.0.2.5>"
+    assert r.first("x-one") == "1"
+    assert r.first("content-type") == "text/plain"
+    assert r.first("contact") is None
+    w.receive(reply(sent, 202), "192.0.2.5:5091")
+    (report,) = w.deliveries
+    assert (report.state, report.status_code) == (DeliveryState.DELIVERED, 202)
+
+
+async def test_a_phone_that_says_no_is_a_failure_with_its_code() -> None:
+    w = await world()
+    await w.messages.send("PJSIP:carol", "alice", "hello", {})
+    (sent,) = w.sent()
+    w.receive(reply(sent, 486), "192.0.2.5:5091")
+    (report,) = w.deliveries
+    assert (report.state, report.status_code) == (DeliveryState.FAILED, 486)
+
+
+async def test_a_phone_that_is_silent_fails_after_retransmissions() -> None:
+    w = await world()
+    await w.messages.send("pjsip:carol", "alice", "hello", {})
+    copies = w.sent() + w.pass_time(33)
+    assert len(copies) == 11
+    assert len({s.data for s in copies}) == 1
+    (report,) = w.deliveries
+    assert (report.state, report.status_code) == (DeliveryState.FAILED, 408)
+
+
+async def test_every_reachable_contact_gets_it() -> None:
+    w = await world()
+    w.register("bob", "<sip:b1@192.0.2.9>, <sip:b2@192.0.2.9>, <sip:b3@192.0.2.9>")
+    bound = w.registry.aor("PJSIP", "bob")
+    assert bound is not None
+    w.registry.qualify(bound, "sip:b2@192.0.2.9", ContactStatus.UNREACHABLE, 0)
+    await w.messages.send("pjsip:bob", "alice", "hello", {})
+    assert [s.request.target for s in w.sent()] == ["sip:b1@192.0.2.9", "sip:b3@192.0.2.9"]
+
+
+async def test_fork_first_tries_by_q_and_the_next_on_failure() -> None:
+    w = await world(fork="first")
+    w.register("bob", "<sip:b1@192.0.2.9>;q=0.3, <sip:b2@192.0.2.9>;q=0.9")
+    await w.messages.send("pjsip:bob", "alice", "hello", {})
+    (first,) = w.sent()
+    assert first.request.target == "sip:b2@192.0.2.9"
+    (second,) = w.receive(reply(first, 500))
+    assert second.request.target == "sip:b1@192.0.2.9"
+    assert not w.deliveries
+    w.receive(reply(second, 200))
+    assert [d.state for d in w.deliveries] == [DeliveryState.DELIVERED]
+
+
+@pytest.mark.parametrize(
+    "to",
+    ["nobody", "pjsip:", "pjsip:nobody", "foo:alice", "pjsip:bob", "pjsip:carol/other", "pjsip:nobody/sip:x@192.0.2.5", "pjsip:sip:x@h"],
+)
+async def test_whom_there_is_not_is_not_found(to: str) -> None:
+    w = await world()
+    with pytest.raises(EndpointNotFound):
+        await w.messages.send(to, "alice", "hello", {})
+    assert not w.sent()
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "sip:x@169.254.169.254:80",
+        "sip:x@224.0.0.5",
+        "sip:x@127.0.0.1",
+        "sip:x@0.0.0.0",
+        "sip:x@[::1]",
+        "sip:x@[::ffff:127.0.0.1]",
+        "sip:x@192.0.2.5;maddr=127.0.0.1",
+        "sip:x@192.0.2.5;transport=tcp",
+        "sips:x@192.0.2.5",
+        "sip:a@b@c",
+        "sip:x@192.0.2.5\r\nX: 1",
+    ],
+)
+async def test_what_may_not_be_sent_to_is_refused(target: str) -> None:
+    w = await world()
+    with pytest.raises(InvalidParameter):
+        await w.messages.send(f"pjsip:carol/{target}", "alice", "hello", {})
+    assert not w.sent()
+
+
+async def test_a_name_that_resolves_to_a_forbidden_address_gets_no_packet() -> None:
+    w = await world()
+    w.addresses.known = {"inside.example": ["127.0.0.1", "169.254.0.1"], "good.example": ["192.0.2.77"]}
+    await w.messages.send("pjsip:carol/sip:x@inside.example", "alice", "hello", {})
+    await w.messages.send("pjsip:carol/sip:x@good.example", "alice", "hello", {})
+    for _ in range(3):
+        import asyncio
+
+        await asyncio.sleep(0)
+    assert [s.to for s in w.sent()] == [("192.0.2.77", 5060)]
+    assert [d.status_code for d in w.deliveries] == [503]
+
+
+@pytest.mark.parametrize(
+    ("sender", "shown"),
+    [
+        ("alice", "<sip:alice@192.0.2.1>"),
+        ("pjsip:alice", "<sip:alice@192.0.2.1>"),
+        ("PJSIP:trunk", "<sip:trunkuser@trunk.example>"),
+        ("Asterisk", "<sip:Asterisk@192.0.2.1>"),
+        ("me@h.example", "<sip:me@h.example>"),
+        ("x y", "<sip:x%20y@192.0.2.1>"),
+        ("sip:me@h.example:7777;p=1", "<sip:me@h.example>"),
+        ("pjsip:sip:me@h.example", "<sip:me@h.example>"),
+        ('"M E" <sip:me@h.example>', '"M E" <sip:me@h.example>'),
+        ("tel:+123", "<tel:+123>"),
+        ('"Zoë" <sip:zoe@h.example>', '"Zoë" <sip:zoe@h.example>'),
+    ],
+)
+async def test_who_it_is_from(sender: str, shown: str) -> None:
+    w = await world()
+    await w.messages.send("pjsip:carol", sender, "hello", {})
+    (sent,) = w.sent()
+    assert (sent.request.first("from") or "").partition(";tag=")[0] == shown
+
+
+async def test_the_destinations_domain_is_the_senders_where_it_has_none() -> None:
+    w = await world()
+    await w.messages.send("pjsip:trunk", "alice", "hello", {})
+    (sent,) = w.sent()
+    assert (sent.request.first("from") or "").startswith("<sip:alice@trunk.example>")
+
+
+@pytest.mark.parametrize("sender", ["", "sip:a@b@c", "foo:bar", "a\r\nX: 1", "xmpp:romeo@h", "<>", "@h"])
+async def test_a_sender_that_is_none_is_refused(sender: str) -> None:
+    w = await world()
+    with pytest.raises(InvalidParameter):
+        await w.messages.send("pjsip:carol", sender, "hello", {})
+    assert not w.sent()
+
+
+async def test_a_challenge_is_answered_for_the_configured_realm_alone_and_twice_at_most() -> None:
+    w = await world(outbound_auth=("out",))
+    w.register("bob", "<sip:bob@192.0.2.9>")
+    await w.messages.send("pjsip:bob", "alice", "hello", {})
+    (sent,) = w.sent()
+    challenge = 'WWW-Authenticate: Digest realm="them", nonce="n1", algorithm=MD5, qop="auth"\n'
+    (proven,) = w.receive(reply(sent, 401, challenge))
+    assert 'username="us"' in (proven.request.first("authorization") or "")
+    assert proven.request.cseq.number == sent.request.cseq.number + 1
+    assert proven.request.call_id == sent.request.call_id
+    (again,) = w.receive(reply(proven, 401, challenge))
+    assert w.receive(reply(again, 401, challenge)) == []
+    assert [d.status_code for d in w.deliveries] == [401]
+
+    await w.messages.send("pjsip:bob", "alice", "hello", {})
+    (sent,) = w.sent()
+    assert w.receive(reply(sent, 407, 'Proxy-Authenticate: Digest realm="foreign", nonce="n", qop="auth"\n')) == []
+
+
+async def test_the_outbound_proxy_and_the_stored_path_are_used() -> None:
+    w = await SipWorld(
+        settings(phone("alice"), phone("bob"), aors=[aor("alice"), aor("bob", support_path=True)], auths=[auth("bob")])
+    ).start()
+    w.register("bob", "<sip:bob@10.1.1.1>", extra="Path: <sip:edge@192.0.2.7:5080;lr>\nSupported: path\n")
+    await w.messages.send("pjsip:bob", "alice", "hello", {})
+    (sent,) = w.sent()
+    assert sent.to == ("192.0.2.7", 5080)
+    assert sent.request.first("route") == "<sip:edge@192.0.2.7:5080;lr>"
+    assert sent.request.target == "sip:bob@10.1.1.1"
+
+
+# ---- in
+
+
+def text_from(user: str, *, to: str = "support", body: str = "Watson", extra: str = "Content-Type: text/plain\n") -> str:
+    return request("MESSAGE", user, target=f"sip:{to}@192.0.2.1", to=f"<sip:{to}@192.0.2.1>", extra=extra, body=body)
+
+
+async def test_a_text_from_a_phone_reaches_the_apps_without_credentials() -> None:
+    w = await world()
+    w.ear.wants = True
+    text = text_from("alice", extra="Content-Type: text/plain;charset=UTF-8\nX-One: 1\nSubject: hi\n", body="Zoë\n")
+    (challenge,) = w.receive(text)
+    (answer,) = w.receive(authorized(text, challenge.response, "alice"))
+    assert answer.response.status == 202
+    (event,) = w.ear.take()
+    assert isinstance(event, TextMessageReceived)
+    m = event.message
+    assert (m.sender, m.to, m.body) == ("<sip:alice@192.0.2.1>", "pjsip:support@192.0.2.1", "Zoë")
+    assert m.variables["PJSIP_RECVADDR"] == "192.0.2.9:5090"
+    assert m.variables["PJSIP_TRANSPORT"] == "udp"
+    assert m.variables["X-One"] == "1"
+    assert "rport=5090;received=192.0.2.9" in m.variables["Via"]
+    assert not {"Authorization", "Proxy-Authorization"} & set(m.variables)
+
+
+@pytest.mark.parametrize(
+    ("extra", "status"),
+    [("Content-Type: text/html\n", 415), ("Content-Type: application/json\n", 415), ("", 415)],
+)
+async def test_apps_get_plain_text_alone(extra: str, status: int) -> None:
+    w = await world()
+    w.ear.wants = True
+    (answer,) = w.receive(text_from("carol", extra=extra + "X-Carol: yes\n"))
+    assert answer.response.status == status
+    assert not w.ear.take()
+
+
+async def test_a_text_that_nobody_takes_is_not_found() -> None:
+    w = await world()
+    (answer,) = w.receive(text_from("carol", extra="X-Carol: yes\nContent-Type: text/plain\n"))
+    assert answer.response.status == 404
+
+
+async def test_a_text_of_a_stranger_is_challenged_and_moves_nothing() -> None:
+    w = await world()
+    w.ear.wants = True
+    (answer,) = w.receive(text_from("mallory", to="carol"))
+    assert answer.response.status == 401
+    assert not w.ear.take()
+
+
+async def test_a_text_to_an_endpoint_is_switched_whatever_its_type() -> None:
+    import asyncio
+
+    w = await world()
+    extra = "X-Carol: yes\nContent-Type: application/im-iscomposing+xml\n"
+    assert w.receive(text_from("carol", to="trunk", body="<x/>", extra=extra)) == []
+    await asyncio.sleep(0)
+    passed, answer = w.sent()
+    assert answer.response.status == 202
+    assert passed.to == ("192.0.2.6", 5094)
+    assert passed.request.first("content-type") == "application/im-iscomposing+xml"
+    assert passed.request.body == b"<x/>"
+    assert (passed.request.first("from") or "").startswith("<sip:carol@192.0.2.1>;tag=")
+
+
+async def test_a_text_inside_a_dialog_that_is_none_is_refused() -> None:
+    w = await world()
+    w.ear.wants = True
+    text = text_from("carol", extra="X-Carol: yes\nContent-Type: text/plain\n").replace(
+        "To: <sip:support@192.0.2.1>", "To: <sip:support@192.0.2.1>;tag=x"
+    )
+    (answer,) = w.receive(text)
+    assert answer.response.status == 481
+

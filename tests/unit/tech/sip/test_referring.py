@@ -1,0 +1,189 @@
+"""REFER out and its NOTIFYs (RFC 3515, charter rulings 6 and 8)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from support.sip_world import Sent, SipWorld, aor, auth, phone, reply, settings
+
+from switchroom.model.errors import EndpointNotFound, InvalidParameter
+from switchroom.model.message import ReferralState
+
+
+async def world() -> SipWorld:
+    w = await SipWorld(
+        settings(
+            phone("alice", auth=()),
+            phone("carol", auth=()),
+            phone("dave", auth=()),
+            phone("erin"),
+            phone("trunk", auth=(), from_user="trunkuser", from_domain="trunk.example"),
+            aors=[
+                aor("alice", contact=("sip:al@192.0.2.4:5090",)),
+                aor("carol", contact=("sip:carol@192.0.2.5:5091",)),
+                aor("dave", contact=("sip:dave@192.0.2.5:5092", "sip:dave@192.0.2.5:5093")),
+                aor("erin"),
+                aor("trunk", contact=("sip:192.0.2.6:5094",)),
+            ],
+            auths=[auth("erin")],
+        )
+    ).start()
+    w.sent()
+    return w
+
+
+def refer(w: SipWorld, refer_to: str, **more: object) -> Sent:
+    w.referrals.refer("pjsip:carol", "alice", refer_to, {}, **more)  # type: ignore[arg-type]
+    (sent,) = w.sent()
+    return sent
+
+
+@pytest.mark.parametrize(
+    ("refer_to", "shown"),
+    [
+        ("alice", "<sip:al@192.0.2.4:5090>"),
+        ("pjsip:alice", "<sip:al@192.0.2.4:5090>"),
+        ("PJSIP:trunk", "<sip:192.0.2.6:5094>"),
+        ("PJSIP/77@alice", "<sip:77@192.0.2.4:5090>"),
+        ("alice/sip:u@198.51.100.4", "<sip:u@198.51.100.4>"),
+        ("alice/alice", "<sip:al@192.0.2.4:5090>"),
+        ("dave", "<sip:dave@192.0.2.5:5092>"),
+        ("100@h.example", "<sip:100@h.example>"),
+        ("sip:100@h.example;user=phone", "<sip:100@h.example;user=phone>"),
+        ("sip:100@h.example?Replaces=abc%3Bto-tag%3D1", "<sip:100@h.example?Replaces=abc%3Bto-tag%3D1>"),
+        ('"N N" <sip:100@h.example>', '"N N" <sip:100@h.example>'),
+        ("pjsip:sip:100@h.example", "<sip:100@h.example>"),
+        ("tel:+15551234", "<tel:+15551234>"),
+        ("sips:100@h.example", "<sips:100@h.example>"),
+    ],
+)
+async def test_whom_a_phone_is_referred_to(refer_to: str, shown: str) -> None:
+    assert refer(await world(), refer_to).request.first("refer-to") == shown
+
+
+@pytest.mark.parametrize(
+    ("refer_to", "shown"),
+    [
+        ("alice", "<sip:alice@192.0.2.1:5060>"),
+        ("PJSIP/77@alice", "<sip:77@192.0.2.1:5060>"),
+        ("erin", "<sip:erin@192.0.2.1:5060>"),
+        ("trunk", "<sip:trunk@192.0.2.1:5060>"),
+        ("alice/sip:u@198.51.100.4:99", "<sip:u@192.0.2.1:5060>"),
+        ("sip:u@h.example", "<sip:u@h.example>"),
+    ],
+)
+async def test_to_self_names_the_endpoint_at_our_address(refer_to: str, shown: str) -> None:
+    assert refer(await world(), refer_to, to_self=True).request.first("refer-to") == shown
+
+
+@pytest.mark.parametrize("refer_to", ["nobody", "pjsip:nobody", "erin", "nobody/x", "alice/other", "host.only"])
+async def test_whom_there_is_not_is_not_found(refer_to: str) -> None:
+    w = await world()
+    with pytest.raises(EndpointNotFound):
+        refer(w, refer_to)
+    assert not w.sent()
+
+
+@pytest.mark.parametrize("refer_to", ["", "foo:bar", "xmpp:romeo@h", "sip:", "a\r\nb", "sip:a@b@c", "<", "mailto:a@b"])
+async def test_what_is_no_target_is_refused(refer_to: str) -> None:
+    w = await world()
+    with pytest.raises(InvalidParameter):
+        refer(w, refer_to)
+    assert not w.sent()
+
+
+async def test_the_request_on_the_wire() -> None:
+    w = await world()
+    w.referrals.refer(
+        "pjsip:carol", "pjsip:trunk", "alice", {"Refer-Sub": "false", "Refer-To": "<sip:evil@x>"}, display_name='Al "x" B'
+    )
+    (sent,) = w.sent()
+    r = sent.request
+    assert (r.method, r.target, r.body) == ("REFER", "sip:carol@192.0.2.5:5091", b"")
+    assert r.lines("refer-to") == ['"Al \\"x\\" B" <sip:al@192.0.2.4:5090>']
+    assert (r.first("from") or "").startswith("<sip:trunkuser@trunk.example>;tag=")
+    assert r.first("contact") == "<sip:trunkuser@192.0.2.1:5060>"
+    assert r.first("event") == "refer"
+    assert r.first("refer-sub") == "false"
+
+
+async def test_the_latest_reachable_contact_is_referred() -> None:
+    w = await world()
+    w.register("erin", "<sip:e1@192.0.2.9>")
+    w.pass_time(1)
+    w.register("erin", "<sip:e2@192.0.2.9>")
+    w.referrals.refer("pjsip:erin", "alice", "carol", {})
+    (sent,) = w.sent()
+    assert sent.request.target == "sip:e2@192.0.2.9"
+
+
+def notify(sent: Sent, fragment: str, *, state: str = "active;expires=60", tag: str = "", cseq: int = 1) -> str:
+    """A NOTIFY of the phone that was referred, in the dialog of the REFER."""
+    r = sent.request
+    to = (r.first("from") or "").replace(f"tag={r.from_.tag}", f"tag={tag or r.from_.tag}")
+    body = f"{fragment}\r\n"
+    return (
+        f"NOTIFY sip:alice@192.0.2.1:5060 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.5:5091;branch=z9hG4bKn{cseq}{state[:4]}\n"
+        f"Max-Forwards: 70\nFrom: <sip:carol@192.0.2.5>;tag=phone\nTo: {to}\nCall-ID: {r.call_id}\nCSeq: {cseq} NOTIFY\n"
+        f"Event: refer\nSubscription-State: {state}\nContent-Type: message/sipfrag\n"
+        f"Content-Length: {len(body)}\n\n{body}"
+    )
+
+
+async def test_notifies_are_answered_and_tell_how_far_it_got() -> None:
+    w = await world()
+    sent = refer(w, "alice")
+    w.receive(reply(sent, 202), "192.0.2.5:5091")
+    for n, fragment in enumerate(("SIP/2.0 100 Trying", "SIP/2.0 180 Ringing", "SIP/2.0 180 Ringing"), 1):
+        (answer,) = w.receive(notify(sent, fragment, cseq=n), "192.0.2.5:5091")
+        assert answer.response.status == 200
+    last = notify(sent, "SIP/2.0 200 OK", state="terminated;reason=noresource", cseq=9)
+    (answer,) = w.receive(last, "192.0.2.5:5091")
+    assert answer.response.status == 200
+    assert [p.state for p in w.progress] == [
+        ReferralState.SENT,
+        ReferralState.ACCEPTED,
+        ReferralState.TRYING,
+        ReferralState.RINGING,
+        ReferralState.ANSWERED,
+    ]
+    (late,) = w.receive(notify(sent, "SIP/2.0 200 OK", cseq=11), "192.0.2.5:5091")
+    assert late.response.status == 481
+
+
+async def test_a_notify_of_no_subscription_is_refused_and_tells_nothing() -> None:
+    w = await world()
+    sent = refer(w, "alice")
+    (answer,) = w.receive(notify(sent, "SIP/2.0 200 OK", tag="guess"), "192.0.2.5:5091")
+    assert answer.response.status == 481
+    assert [p.state for p in w.progress] == [ReferralState.SENT]
+
+
+@pytest.mark.parametrize("status", [405, 501, 603])
+async def test_a_phone_that_refuses_is_a_failure(status: int) -> None:
+    w = await world()
+    w.receive(reply(refer(w, "alice"), status), "192.0.2.5:5091")
+    assert [(p.state, p.status_code) for p in w.progress][1:] == [(ReferralState.FAILED, status)]
+
+
+async def test_a_phone_that_is_silent_is_a_failure_and_nothing_is_kept() -> None:
+    w = await world()
+    refer(w, "alice")
+    w.pass_time(33)
+    await asyncio.sleep(0)
+    assert [(p.state, p.status_code) for p in w.progress][1:] == [(ReferralState.FAILED, 408)]
+    assert not w.sip._referring._subscriptions
+
+
+async def test_without_a_subscription_nothing_more_is_awaited() -> None:
+    w = await world()
+    w.receive(reply(refer(w, "alice"), 202, "Refer-Sub: false\n"), "192.0.2.5:5091")
+    assert not w.sip._referring._subscriptions
+
+
+async def test_a_subscription_ends_with_its_time() -> None:
+    w = await world()
+    w.receive(reply(refer(w, "alice"), 202), "192.0.2.5:5091")
+    w.pass_time(601)
+    assert not w.sip._referring._subscriptions

@@ -8,21 +8,20 @@ from collections.abc import Mapping
 from switchroom.model.errors import InvalidParameter
 from switchroom.tech.sip.limits import MAX_HEADERS
 from switchroom.wire.sip.errors import SipError
-from switchroom.wire.sip.headers import parse_media_type
+from switchroom.wire.sip.headers import header_key, parse_media_type
 
 #: RFC 3261 25.1 token.
 _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
 #: Control characters but the tab, which is LWS.
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
-#: Never set by a caller: what a request is routed, matched and trusted by. Compact forms included.
+#: Never set by a caller: what a request is routed, matched and trusted by. In full; compact forms are known
+#: by their full name.
 CORE = frozenset(
-    {"via", "v", "from", "f", "to", "t", "call-id", "i", "cseq", "contact", "m", "route", "record-route"}
-    | {"max-forwards", "content-length", "l", "request-uri", "allow", "supported", "k", "require"}
-    | {"authorization", "user-agent"}
+    {"via", "from", "to", "call-id", "cseq", "contact", "route", "record-route", "max-forwards", "content-length"}
+    | {"request-uri", "allow", "supported", "require", "authorization", "user-agent"}
 )
-_CORE_OF_REFER = CORE | {"refer-to", "r"}
-_MEDIA_TYPE = ("content-type", "c")
+_CORE_OF_REFER = CORE | {"refer-to"}
 
 
 def headers_from(variables: Mapping[str, str], *, refer: bool = False) -> tuple[list[tuple[str, str]], str | None]:
@@ -46,10 +45,10 @@ def headers_from(variables: Mapping[str, str], *, refer: bool = False) -> tuple[
             raise InvalidParameter(f"variable name is no header name: {name!r}")
         if _CONTROL.search(value):
             raise InvalidParameter(f"variable {name} has a control character")
-        key = name.lower()
+        key = header_key(name)
         if key in core or key.startswith("proxy-"):
             continue
-        if key in _MEDIA_TYPE:
+        if key == "content-type":
             media_type = _media_type(value)
             continue
         value = value.strip(" \t")

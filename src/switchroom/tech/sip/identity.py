@@ -35,7 +35,7 @@ def _by_username(directory: Directory, incoming: RequestReceived) -> SipEndpoint
     uri = incoming.request.from_.uri
     if uri.user is None:
         return None
-    endpoint = directory.by_name(uri.unescaped_user or "", uri.host)
+    endpoint = directory.by_name(uri.unescaped_user, uri.host)
     return endpoint if endpoint is not None and "username" in endpoint.identify_by else None
 
 

@@ -251,7 +251,7 @@ class SipTechnology:
             return Answer(413)
         media = request.content_type
         plain = media is not None and media[0] == "text/plain"
-        user = request.uri.unescaped_user or ""
+        user = request.uri.unescaped_user
         target = self._directory.by_name(user, request.uri.host) if user else None
         here = target is not None and any(self._names.contacts(target))
         if media is None or not (plain or here):

@@ -99,18 +99,18 @@ class Steps:
 
     def _dispatch(self, incoming: RequestReceived, endpoint: SipEndpointSettings) -> Answer | None:
         request = incoming.request
-        unsupported = [tag for tag in request.all("require") if tag and tag.lower() not in _UNDERSTOOD_OPTIONS]
-        if unsupported:
-            return Answer(420, [("Unsupported", ", ".join(unsupported))])
-        if request.to.tag:
-            return Answer(481)
-        handler = self._handlers.get(request.method)
-        if handler is None:
-            return _REFUSALS.get(request.method, _NOT_IMPLEMENTED)
         try:
+            unsupported = [tag for tag in request.all("require") if tag and tag.lower() not in _UNDERSTOOD_OPTIONS]
+            if unsupported:
+                return Answer(420, [("Unsupported", ", ".join(unsupported))])
+            if request.to.tag:
+                return Answer(481)
+            handler = self._handlers.get(request.method)
+            if handler is None:
+                return _REFUSALS.get(request.method, _NOT_IMPLEMENTED)
             return handler(incoming, endpoint)
         except SipError as error:
-            # A header that only this method looks at can not be understood.
+            # A header that nobody had to look at before can not be understood.
             return Answer(error.status or 400, (), error.reason)
 
     def _register(self, incoming: RequestReceived, endpoint: SipEndpointSettings) -> Answer:
@@ -118,8 +118,8 @@ class Steps:
 
     def _options(self, incoming: RequestReceived, endpoint: SipEndpointSettings) -> Answer:
         """RFC 3261 11.2, for us and for every name: who may ask has been proven already."""
-        user = incoming.request.uri.user
-        if user is not None and self._directory.by_name(user, incoming.request.uri.host) is None:
+        uri = incoming.request.uri
+        if uri.user is not None and self._directory.by_name(uri.unescaped_user, uri.host) is None:
             return Answer(404)
         return Answer(
             200,

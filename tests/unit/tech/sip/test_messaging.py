@@ -96,7 +96,16 @@ async def test_fork_first_tries_by_q_and_the_next_on_failure() -> None:
 
 @pytest.mark.parametrize(
     "to",
-    ["nobody", "pjsip:", "pjsip:nobody", "foo:alice", "pjsip:bob", "pjsip:carol/other", "pjsip:nobody/sip:x@192.0.2.5", "pjsip:sip:x@h"],
+    [
+        "nobody",
+        "pjsip:",
+        "pjsip:nobody",
+        "foo:alice",
+        "pjsip:bob",
+        "pjsip:carol/other",
+        "pjsip:nobody/sip:x@192.0.2.5",
+        "pjsip:sip:x@h",
+    ],
 )
 async def test_whom_there_is_not_is_not_found(to: str) -> None:
     w = await world()
@@ -213,7 +222,9 @@ async def test_the_outbound_proxy_and_the_stored_path_are_used() -> None:
 # ---- in
 
 
-def text_from(user: str, *, to: str = "support", body: str = "Watson", extra: str = "Content-Type: text/plain\n") -> str:
+def text_from(
+    user: str, *, to: str = "support", body: str = "Watson", extra: str = "Content-Type: text/plain\n"
+) -> str:
     return request("MESSAGE", user, target=f"sip:{to}@192.0.2.1", to=f"<sip:{to}@192.0.2.1>", extra=extra, body=body)
 
 
@@ -284,4 +295,3 @@ async def test_a_text_inside_a_dialog_that_is_none_is_refused() -> None:
     )
     (answer,) = w.receive(text)
     assert answer.response.status == 481
-

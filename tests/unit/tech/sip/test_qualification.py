@@ -19,9 +19,7 @@ def options_in(sent: list[Sent]) -> list[Sent]:
 
 
 def statuses(w: SipWorld) -> list[str]:
-    return [
-        e.contact_status.value if isinstance(e, ContactStatusChange) else type(e).__name__ for e in w.ear.take()
-    ]
+    return [e.contact_status.value if isinstance(e, ContactStatusChange) else type(e).__name__ for e in w.ear.take()]
 
 
 async def test_a_new_contact_is_asked_at_once_and_online_when_it_answers() -> None:

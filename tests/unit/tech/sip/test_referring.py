@@ -96,7 +96,11 @@ async def test_what_is_no_target_is_refused(refer_to: str) -> None:
 async def test_the_request_on_the_wire() -> None:
     w = await world()
     w.referrals.refer(
-        "pjsip:carol", "pjsip:trunk", "alice", {"Refer-Sub": "false", "Refer-To": "<sip:evil@x>"}, display_name='Al "x" B'
+        "pjsip:carol",
+        "pjsip:trunk",
+        "alice",
+        {"Refer-Sub": "false", "Refer-To": "<sip:evil@x>"},
+        display_name='Al "x" B',
     )
     (sent,) = w.sent()
     r = sent.request

@@ -12,7 +12,9 @@ from switchroom.wire.sip.message import Response
 
 async def world(**of_aor: object) -> SipWorld:
     return await SipWorld(
-        settings(phone("alice"), phone("bob"), aors=[aor("alice", **of_aor), aor("bob")], auths=[auth("alice"), auth("bob")])
+        settings(
+            phone("alice"), phone("bob"), aors=[aor("alice", **of_aor), aor("bob")], auths=[auth("alice"), auth("bob")]
+        )
     ).start()
 
 
@@ -238,9 +240,7 @@ async def test_rewrite_contact_keeps_the_source_and_answers_what_the_phone_wrote
 
 async def test_a_path_is_kept_where_the_phone_knows_of_it_and_never_rewritten() -> None:
     w = await SipWorld(
-        settings(
-            phone("alice", rewrite_contact=True), aors=[aor("alice", support_path=True)], auths=[auth("alice")]
-        )
+        settings(phone("alice", rewrite_contact=True), aors=[aor("alice", support_path=True)], auths=[auth("alice")])
     ).start()
     path = "<sip:edge@192.0.2.7:5080;lr>"
     refused = w.register("alice", "<sip:alice@10.9.8.7>", extra=f"Path: {path}\n")

@@ -27,9 +27,7 @@ async def world() -> SipWorld:
                 IdentifySettings(name="i", source=HERE, endpoint="byip", match=((ip_network("192.0.2.64/26"), 0),)),
                 IdentifySettings(name="u", source=HERE, endpoint="byuri", match_request_uri="/^sip:hook@/"),
             ],
-            acls={
-                "a": SipAclSettings(name="a", source=HERE, rules=(AccessRule(False, ip_network("203.0.113.0/24")),))
-            },
+            acls={"a": SipAclSettings(name="a", source=HERE, rules=(AccessRule(False, ip_network("203.0.113.0/24")),))},
             general=SipGlobalSettings(
                 endpoint_identifier_order=("ip", "username", "request_uri", "auth_username", "header")
             ),
@@ -130,6 +128,15 @@ async def test_a_to_tag_without_a_dialog_is_481_after_authentication() -> None:
 async def test_a_malformed_request_gets_its_status(old: str, new: str, expected: int) -> None:
     w = await world()
     assert await status(w, request("OPTIONS", "open").replace(old, new, 1)) == expected
+
+
+@pytest.mark.parametrize("value", ['path, "x, y', "path, <x, y"])
+async def test_a_require_that_can_not_be_split_is_refused(value: str) -> None:
+    assert await status(await world(), request("OPTIONS", "open", extra=f"Require: {value}\n")) == 400
+
+
+async def test_an_escaped_name_is_the_same_name() -> None:
+    assert await status(await world(), request("OPTIONS", "open", target=f"sip:%61lice@{SERVER}")) == 200
 
 
 async def test_guessing_a_password_stops_being_tried() -> None:

@@ -1,0 +1,39 @@
+# What can be done here; `make help` lists it.
+.DEFAULT_GOAL := help
+.PHONY: help run test check format bench fuzz soak lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+run: .venv/run.stamp ## install what is needed and start the demo: a server and two phones
+	@exec .venv/bin/switchroom demo
+
+test: .venv/dev.stamp ## install what tests need, then run every check and every test
+	@.ci/peers sipp:sip-tester baresip:baresip-core && .ci/check && .venv/bin/pytest
+
+check: .venv/dev.stamp ## run the linters and the type checker only
+	@.ci/check
+
+format: .venv/dev.stamp ## lay out the source as the linter wants it
+	@.venv/bin/ruff check --fix && .venv/bin/ruff format
+
+bench: .venv/dev.stamp ## measure throughput and CPU per operation
+	@.ci/peers sipp:sip-tester wrk:wrk && .venv/bin/python bench/run
+
+fuzz: .venv/dev.stamp ## throw new damaged input at the parsers for MINUTES=5
+	@.ci/fuzz
+
+soak: .venv/dev.stamp ## play the scenes of the bench for long; its table shows memory before and after
+	@.ci/peers sipp:sip-tester wrk:wrk && .venv/bin/python bench/run --seconds 600 --operations 500000
+
+lock: .venv/dev.stamp ## choose the newest versions of all dependencies and pin them with hashes
+	@.ci/lock
+
+clean: ## remove everything that was made here
+	rm -rf .venv build dist .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info
+
+.venv/run.stamp: requirements.lock pyproject.toml .ci/install
+	@.ci/install run
+
+.venv/dev.stamp: requirements-dev.lock requirements-peers.lock pyproject.toml .ci/install
+	@.ci/install dev

@@ -1,0 +1,1 @@
+"""The HTTP and WebSocket edge: ARI's operations, events and documentation over the core."""

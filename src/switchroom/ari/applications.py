@@ -1,0 +1,255 @@
+"""Applications: who hears what.
+
+An application has a name, at most one WebSocket, subscriptions and an event filter. It lives while it
+has a WebSocket or a subscription that was asked for; what ``subscribeAll`` subscribed ends with the
+WebSocket. It gets each event once, however its subscriptions overlap (charter ruling 12).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import structlog
+
+from switchroom.ari.devices import device_state
+from switchroom.ari.limits import APPLICATIONS, DEVICES, SUBSCRIPTIONS
+from switchroom.ari.render import Rendered, Renderer
+from switchroom.ari.reply import encode
+from switchroom.ari.sockets import Socket
+from switchroom.core.ports import Clock
+from switchroom.model.endpoint import EndpointId, EndpointState
+from switchroom.model.errors import Overloaded
+from switchroom.model.events import EndpointEvent, EndpointStateChange
+
+_log = structlog.get_logger("switchroom.ari.applications")
+
+#: Kinds of event sources, and what stands in an application's lists for all of a kind.
+KINDS = {
+    "channel": "__AST_CHANNEL_ALL_TOPIC",
+    "bridge": "__AST_BRIDGE_ALL_TOPIC",
+    "endpoint": "__AST_ENDPOINT_ALL_TOPIC",
+    "deviceState": "__AST_DEVICE_STATE_ALL_TOPIC",
+}
+
+
+class Application:
+    """One name and what it is subscribed to. Changed by ``Applications`` only."""
+
+    __slots__ = (
+        "_admitted",
+        "_silenced",
+        "allowed",
+        "disallowed",
+        "filtered",
+        "label",
+        "name",
+        "socket",
+        "sources",
+        "transient",
+    )
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        #: The name as JSON, as every event carries it.
+        self.label = encode(name)
+        self.socket: Socket | None = None
+        #: ``(kind, target)``; the empty target is all of the kind.
+        self.sources: set[tuple[str, str]] = set()
+        #: Those of the sources that end with the WebSocket.
+        self.transient: set[tuple[str, str]] = set()
+        self.allowed: list[Any] = []
+        self.disallowed: list[Any] = []
+        self._admitted: frozenset[str] = frozenset()
+        self._silenced: frozenset[str] = frozenset()
+        #: Whether there is a filter at all.
+        self.filtered = False
+
+    def filter(self, allowed: list[Any], disallowed: list[Any]) -> None:
+        """Sets the event filter; each entry is an object with a ``type``."""
+        self.allowed, self.disallowed = allowed, disallowed
+        self._admitted = frozenset(entry["type"] for entry in allowed)
+        self._silenced = frozenset(entry["type"] for entry in disallowed)
+        self.filtered = bool(allowed or disallowed)
+
+    def passes(self, kind: str) -> bool:
+        """Whether the filter lets events of this type through; what is disallowed stays so."""
+        return kind not in self._silenced and (not self._admitted or kind in self._admitted)
+
+    def tell(self, event: Rendered) -> None:
+        """Sends the event to the application's WebSocket, if it has one and wants it."""
+        _tell((self,), event)
+
+    def document(self) -> dict[str, Any]:
+        """ARI model ``Application``."""
+        return {
+            "name": self.name,
+            "channel_ids": self._targets("channel"),
+            "bridge_ids": self._targets("bridge"),
+            "endpoint_ids": self._targets("endpoint"),
+            "device_names": self._targets("deviceState"),
+            "events_allowed": self.allowed,
+            "events_disallowed": self.disallowed,
+        }
+
+    def _targets(self, kind: str) -> list[str]:
+        return sorted(target or KINDS[kind] for k, target in self.sources if k == kind)
+
+
+def _tell(applications: Iterable[Application], event: Rendered) -> None:
+    """Sends the event to whoever of them is connected and wants it."""
+    kind, before, after = event
+    for application in applications:
+        socket = application.socket
+        if socket is not None and (not application.filtered or application.passes(kind)):
+            socket.send(before + application.label + after)
+
+
+class Applications:
+    """All applications, and the listener that brings them the core's events."""
+
+    def __init__(self, renderer: Renderer, clock: Clock) -> None:
+        self._renderer = renderer
+        self._clock = clock
+        self._by_name: dict[str, Application] = {}
+        #: Who hears an endpoint's or a device's events; worked out when first needed, until something changes.
+        self._hearing: dict[EndpointId, tuple[Application, ...]] = {}
+        self._watching: dict[str, tuple[Application, ...]] = {}
+        #: Device state of each endpoint as last seen: only changes are events.
+        self._devices: dict[EndpointId, str] = {}
+
+    # ---- asking
+
+    def get(self, name: str) -> Application | None:
+        return self._by_name.get(name)
+
+    def all(self) -> list[Application]:
+        return [self._by_name[name] for name in sorted(self._by_name)]
+
+    # ---- changing
+
+    def admit(self, names: Iterable[str]) -> None:
+        """Makes room for what ``join`` will add.
+
+        Raises:
+            Overloaded: there are too many applications.
+        """
+        new = {name for name in names if name not in self._by_name}
+        excess = len(self._by_name) + len(new) - APPLICATIONS
+        if excess <= 0:
+            return
+        inactive = [application.name for application in self._by_name.values() if application.socket is None]
+        if len(inactive) < excess:
+            raise Overloaded("Too many applications")
+        for name in inactive[:excess]:
+            _log.warning("an inactive application is forgotten for a new one", application=name)
+            del self._by_name[name]
+
+    def join(self, names: Iterable[str], socket: Socket, *, everything: bool) -> None:
+        """Registers the WebSocket for each name; whoever had one of them is told and loses it."""
+        for name in dict.fromkeys(names):
+            application = self._by_name.get(name)
+            if application is None:
+                application = self._by_name[name] = Application(name)
+            elif application.socket is not None:
+                application.tell(self._renderer.replaced(self._clock.wall()))
+                application.socket.applications.remove(application)
+            application.socket = socket
+            socket.applications.append(application)
+            if everything:
+                wanted = {(kind, "") for kind in KINDS} - application.sources
+                application.sources |= wanted
+                application.transient |= wanted
+        self._changed()
+
+    def leave(self, socket: Socket) -> None:
+        """The WebSocket is gone; a name that another one took over meanwhile is not touched."""
+        for application in socket.applications:
+            application.socket = None
+            application.sources -= application.transient
+            application.transient.clear()
+            # To the end of the dictionary: the longest inactive is forgotten first.
+            del self._by_name[application.name]
+            if application.sources:
+                self._by_name[application.name] = application
+        socket.applications.clear()
+        self._changed()
+
+    def subscribe(self, application: Application, sources: Iterable[tuple[str, str]]) -> None:
+        """Adds subscriptions that last until they are taken back.
+
+        Raises:
+            Overloaded: they are too many; none is added.
+        """
+        wanted = set(sources)
+        if len(application.sources | wanted) > SUBSCRIPTIONS:
+            raise Overloaded("Too many subscriptions")
+        application.sources |= wanted
+        application.transient -= wanted
+        self._changed()
+
+    def unsubscribe(self, application: Application, sources: Iterable[tuple[str, str]]) -> None:
+        """Takes subscriptions back. The application goes with its last when it has no WebSocket."""
+        gone = set(sources)
+        application.sources -= gone
+        application.transient -= gone
+        if not application.sources and application.socket is None:
+            self._by_name.pop(application.name, None)
+        self._changed()
+
+    def _changed(self) -> None:
+        self._hearing.clear()
+        self._watching.clear()
+
+    # ---- hearing
+
+    def takes(self, endpoint: EndpointId) -> bool:
+        """Whether a text from this endpoint would reach an application that is connected."""
+        hearing = self._hearing.get(endpoint)
+        if hearing is None:
+            hearing = self._find_hearing(endpoint)
+        return any(application.passes("TextMessageReceived") for application in hearing)
+
+    def hear(self, event: EndpointEvent) -> None:
+        """Brings an event of the core to whoever subscribed to its endpoint."""
+        endpoint = event.endpoint.id
+        hearing = self._hearing.get(endpoint)
+        if hearing is None:
+            hearing = self._find_hearing(endpoint)
+        if hearing:
+            rendered = self._renderer.event(event)
+            if rendered is not None:
+                _tell(hearing, rendered)
+        if isinstance(event, EndpointStateChange):
+            self._hear_device(endpoint, event)
+
+    def _hear_device(self, endpoint: EndpointId, event: EndpointStateChange) -> None:
+        """An endpoint is a device too; one that has only just come to exist has no state yet."""
+        if event.endpoint.state is EndpointState.UNKNOWN:
+            return
+        state = device_state(event.endpoint)
+        if self._devices.get(endpoint) != state:
+            self._devices[endpoint] = state
+            self.device_changed(str(endpoint), state, event.at)
+
+    def device_changed(self, name: str, state: str, at: float) -> None:
+        """Brings a device's new state to whoever subscribed to it."""
+        watching = self._watching.get(name)
+        if watching is None:
+            if len(self._watching) > DEVICES:
+                self._watching.clear()
+            watching = self._watching[name] = self._with_any(("deviceState", name), ("deviceState", ""))
+        if watching:
+            _tell(watching, self._renderer.device_state(name, state, at))
+
+    def _find_hearing(self, endpoint: EndpointId) -> tuple[Application, ...]:
+        found = self._with_any(("endpoint", str(endpoint)), ("endpoint", endpoint.technology), ("endpoint", ""))
+        self._hearing[endpoint] = found
+        return found
+
+    def _with_any(self, *sources: tuple[str, str]) -> tuple[Application, ...]:
+        return tuple(
+            application
+            for application in self._by_name.values()
+            if application.socket is not None and any(source in application.sources for source in sources)
+        )

@@ -1,0 +1,133 @@
+"""Events as JSON. Each is encoded once; what differs between applications is only their name.
+
+Key order is Asterisk's, which puts ``application`` last in most events and second in some.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+import msgspec
+
+from switchroom.ari.reply import encode
+from switchroom.model.endpoint import Endpoint
+from switchroom.model.events import (
+    ContactStatusChange,
+    EndpointEvent,
+    EndpointStateChange,
+    PeerStatusChange,
+    TextMessageReceived,
+)
+from switchroom.model.message import ReceivedText
+
+
+class Rendered(NamedTuple):
+    """An event without the name it goes to: ``before + b'"name"' + after`` is the JSON."""
+
+    type: str
+    before: bytes
+    after: bytes
+
+
+_second = 0
+_second_text = ""
+_zone_text = ""
+
+
+def timestamp(at: float) -> str:
+    """Wall-clock seconds as ARI writes them, ``2026-11-23T04:47:34.508+0000``, in the server's zone."""
+    global _second, _second_text, _zone_text  # noqa: PLW0603  # events come in bursts of one second
+    milliseconds = int(at * 1000)
+    second = milliseconds // 1000
+    if second != _second:
+        local = time.localtime(second)
+        _second_text = time.strftime("%Y-%m-%dT%H:%M:%S", local)
+        _zone_text = time.strftime("%z", local)
+        _second = second
+    return f"{_second_text}.{milliseconds - second * 1000:03d}{_zone_text}"
+
+
+class Renderer:
+    """Writes events of one server, whose ``entity_id`` is every event's ``asterisk_id``."""
+
+    def __init__(self, entity_id: str) -> None:
+        self._id = b'"asterisk_id":%b' % encode(entity_id)
+        self._last = b',%b,"application":' % self._id
+
+    def event(self, event: EndpointEvent) -> Rendered | None:
+        """An event of the core; None when applications do not see its kind."""
+        if isinstance(event, EndpointStateChange):
+            return self._about("EndpointStateChange", event.at, event.endpoint, b"")
+        if isinstance(event, ContactStatusChange):
+            contact = {
+                "uri": event.uri,
+                "contact_status": event.contact_status,
+                "aor": event.aor,
+                "roundtrip_usec": str(event.roundtrip_usec),
+            }
+            return self._about("ContactStatusChange", event.at, event.endpoint, b',"contact_info":' + _json(contact))
+        if isinstance(event, PeerStatusChange):
+            return self._about("PeerStatusChange", event.at, event.endpoint, b',"peer":' + _json(_peer(event)))
+        if isinstance(event, TextMessageReceived):
+            return self._about("TextMessageReceived", event.at, event.endpoint, b',"message":' + _json(event.message))
+        return None
+
+    def device_state(self, name: str, state: str, at: float) -> Rendered:
+        device = _json({"name": name, "state": state})
+        return self._named("DeviceStateChanged", at, b',"device_state":%b' % device)
+
+    def replaced(self, at: float) -> Rendered:
+        """Another WebSocket registered the application."""
+        before = b'{"type":"ApplicationReplaced","timestamp":"%b","application":' % timestamp(at).encode()
+        return Rendered("ApplicationReplaced", before, b",%b}" % self._id)
+
+    def user_event(self, name: str, variables: dict[str, Any], endpoint: Endpoint | None, at: float) -> Rendered:
+        """An event a client made; its own name is among its variables, as in Asterisk."""
+        about = b',"endpoint":%b' % encode(endpoint) if endpoint is not None else b""
+        before = b'{"type":"ChannelUserevent","timestamp":"%b","eventname":%b,"userevent":%b%b%b' % (
+            timestamp(at).encode(),
+            encode(name),
+            _json({**variables, "eventname": name}),
+            about,
+            self._last,
+        )
+        return Rendered("ChannelUserevent", before, b"}")
+
+    def _about(self, kind: str, at: float, endpoint: Endpoint, more: bytes) -> Rendered:
+        before = b'{"type":"%b","timestamp":"%b","endpoint":%b%b%b' % (
+            kind.encode(),
+            timestamp(at).encode(),
+            encode(endpoint),
+            more,
+            self._last,
+        )
+        return Rendered(kind, before, b"}")
+
+    def _named(self, kind: str, at: float, more: bytes) -> Rendered:
+        before = b'{"type":"%b","application":' % kind.encode()
+        return Rendered(kind, before, b',"timestamp":"%b"%b,%b}' % (timestamp(at).encode(), more, self._id))
+
+
+def _peer(event: PeerStatusChange) -> dict[str, str]:
+    """ARI model ``Peer``: what the technology did not say is left out."""
+    optional = {"cause": event.cause, "address": event.address, "port": event.port, "time": event.time}
+    return {"peer_status": event.peer_status} | {key: value for key, value in optional.items() if value is not None}
+
+
+def _json(value: dict[str, Any] | ReceivedText) -> bytes:
+    """As JSON; a text that came from the network and is not Unicode loses what is not."""
+    try:
+        return encode(value)
+    except UnicodeEncodeError:
+        return encode(_clean(msgspec.to_builtins(value)))
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_clean(key): _clean(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    return value

@@ -1,0 +1,400 @@
+"""The one table of routes. The router, the Allow headers, the rights of users and the documentation come from it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from aiohttp import web
+
+from switchroom.ari import asterisk, devices, endpoints, events, parameters, subscriptions
+from switchroom.ari.call import Call
+
+Operation = Callable[[Call], Awaitable[web.StreamResponse]]
+
+
+class Role(Enum):
+    """What a user must be allowed to do."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A documented parameter. ``place`` is ``path``, ``query`` or ``body``."""
+
+    name: str
+    place: str
+    description: str
+    required: bool = False
+    multiple: bool = False
+    type: str = "string"
+    default: str | bool | None = None
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation: how it is reached, who may, and what its documentation says."""
+
+    method: str
+    path: str
+    nickname: str
+    operation: Operation
+    role: Role
+    summary: str
+    response: str
+    parameters: tuple[Parameter, ...] = ()
+    errors: tuple[tuple[int, str], ...] = ()
+    notes: str = ""
+    upgrade: bool = False
+    #: Another method that does the same, unless strict (charter ruling 11). Not in Allow, not documented.
+    alias: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.role, Role):
+            raise TypeError(f"{self.method} {self.path} has no role")
+        if (self.role is Role.READ) != (self.method == "GET"):
+            raise ValueError(f"{self.method} {self.path}: GET reads, everything else writes")
+
+
+_VARIABLES = Parameter(
+    "variables",
+    "body",
+    'Header fields to add: {"variables": {"Name": "value"}}, strings only. Those that route or identify the '
+    "request are never set.",
+    type="containers",
+)
+_TO = Parameter("to", "query", "An endpoint (pjsip:alice), one of its contacts, or a URI, after the technology.", True)
+_FROM = Parameter("from", "query", "The sender: an endpoint, a URI, or a name with a URI.", True)
+_BODY = Parameter("body", "query", "The text.")
+_REFER_TO = Parameter("refer_to", "query", "Whom to contact: an endpoint or a URI.", True)
+_TO_SELF = Parameter("to_self", "query", "Contact the endpoint through this server.", type="boolean", default=False)
+_DISPLAY_NAME = Parameter("display_name", "body", "The name shown for refer_to.")
+_TECH = Parameter("tech", "path", "A technology, in any case.", True)
+_RESOURCE = Parameter("resource", "path", "An endpoint's name.", True)
+_SEND_ERRORS = ((400, "A parameter is missing or can not be used"), (404, "Endpoint not found"))
+_APPLICATION = Parameter("applicationName", "path", "An application's name.", True)
+_NO_APPLICATION = (404, "Application not found")
+_SOURCES = Parameter(
+    "eventSource",
+    "query",
+    "endpoint:{tech}/{resource}, endpoint:{tech}, endpoint:, deviceState:{name}, deviceState:, channel: or bridge:",
+    True,
+    multiple=True,
+)
+_DEVICE = Parameter("deviceName", "path", "A device's name.", True)
+
+TABLE: Final = (
+    Route(
+        "GET",
+        "/asterisk/info",
+        "getInfo",
+        asterisk.info,
+        Role.READ,
+        "What this server is.",
+        "AsteriskInfo",
+        (
+            Parameter(
+                "only",
+                "query",
+                "Sections to return, all when absent.",
+                multiple=True,
+                values=("build", "system", "config", "status"),
+            ),
+        ),
+    ),
+    Route(
+        "GET", "/asterisk/ping", "ping", asterisk.ping, Role.READ, "Answers when the server is there.", "AsteriskPing"
+    ),
+    Route("GET", "/endpoints", "list", endpoints.list_endpoints, Role.READ, "All endpoints.", "List[Endpoint]"),
+    Route(
+        "PUT",
+        "/endpoints/sendMessage",
+        "sendMessage",
+        endpoints.send_message,
+        Role.WRITE,
+        "Sends a text to an endpoint or a URI.",
+        "void",
+        (_TO, _FROM, _BODY, _VARIABLES),
+        _SEND_ERRORS,
+        alias="POST",
+    ),
+    Route(
+        "POST",
+        "/endpoints/refer",
+        "refer",
+        endpoints.refer,
+        Role.WRITE,
+        "Asks an endpoint or a URI to contact another.",
+        "void",
+        (_TO, _FROM, _REFER_TO, _TO_SELF, _VARIABLES, _DISPLAY_NAME),
+        _SEND_ERRORS,
+    ),
+    Route(
+        "GET",
+        "/endpoints/{tech}",
+        "listByTech",
+        endpoints.list_by_tech,
+        Role.READ,
+        "All endpoints of a technology.",
+        "List[Endpoint]",
+        (_TECH,),
+        ((404, "No endpoint has this technology"),),
+    ),
+    Route(
+        "GET",
+        "/endpoints/{tech}/{resource}",
+        "get",
+        endpoints.get,
+        Role.READ,
+        "One endpoint.",
+        "Endpoint",
+        (_TECH, _RESOURCE),
+        ((400, "A parameter can not be used"), (404, "Endpoint not found")),
+    ),
+    Route(
+        "PUT",
+        "/endpoints/{tech}/{resource}/sendMessage",
+        "sendMessageToEndpoint",
+        endpoints.send_message_to_endpoint,
+        Role.WRITE,
+        "Sends a text to an endpoint.",
+        "void",
+        (_TECH, _RESOURCE, _FROM, _BODY, _VARIABLES),
+        _SEND_ERRORS,
+        alias="POST",
+    ),
+    Route(
+        "POST",
+        "/endpoints/{tech}/{resource}/refer",
+        "referToEndpoint",
+        endpoints.refer_to_endpoint,
+        Role.WRITE,
+        "Asks an endpoint to contact another.",
+        "void",
+        (_TECH, _RESOURCE, _FROM, _REFER_TO, _TO_SELF, _VARIABLES, _DISPLAY_NAME),
+        _SEND_ERRORS,
+    ),
+    Route(
+        "GET",
+        "/deviceStates",
+        "list",
+        devices.list_devices,
+        Role.READ,
+        "The device states that clients set.",
+        "List[DeviceState]",
+    ),
+    Route(
+        "GET",
+        "/deviceStates/{deviceName}",
+        "get",
+        devices.get_device,
+        Role.READ,
+        "The state of any device.",
+        "DeviceState",
+        (_DEVICE,),
+    ),
+    Route(
+        "PUT",
+        "/deviceStates/{deviceName}",
+        "update",
+        devices.update_device,
+        Role.WRITE,
+        "Sets the state of a device named Stasis:.",
+        "void",
+        (_DEVICE, Parameter("deviceState", "query", "The new state.", True, values=devices.STATES)),
+        (
+            (400, "The state is unknown"),
+            (404, "Device name is missing"),
+            (409, "The device is not named Stasis:"),
+        ),
+    ),
+    Route(
+        "DELETE",
+        "/deviceStates/{deviceName}",
+        "delete",
+        devices.delete_device,
+        Role.WRITE,
+        "Forgets a device named Stasis:.",
+        "void",
+        (_DEVICE,),
+        ((404, "Device name is missing"), (409, "The device is not named Stasis:")),
+    ),
+    Route(
+        "GET",
+        "/events",
+        "eventWebsocket",
+        events.listen,
+        Role.READ,
+        "Events of applications, over a WebSocket.",
+        "Message",
+        (
+            Parameter("app", "query", "Applications to register, by name.", True, multiple=True),
+            Parameter("subscribeAll", "query", "Subscribe them to everything.", type="boolean", default=False),
+        ),
+        ((400, "No application, or no WebSocket handshake"), (403, "The page is of a foreign origin")),
+        upgrade=True,
+    ),
+    Route(
+        "POST",
+        "/events/user/{eventName}",
+        "userEvent",
+        events.user_event,
+        Role.WRITE,
+        "Sends an event of the client's making to an application.",
+        "void",
+        (
+            Parameter("eventName", "path", "The event's name.", True),
+            Parameter("application", "query", "The application that gets it.", True),
+            Parameter("source", "query", "Endpoints it is about: endpoint:{tech}/{resource}", multiple=True),
+            Parameter("variables", "body", 'What it says: {"variables": {"key": ...}}', type="containers"),
+        ),
+        (
+            (400, "A parameter is missing or can not be used"),
+            _NO_APPLICATION,
+            (422, "Event source was not found"),
+        ),
+    ),
+    Route(
+        "GET",
+        "/applications",
+        "list",
+        subscriptions.list_applications,
+        Role.READ,
+        "All applications.",
+        "List[Application]",
+    ),
+    Route(
+        "GET",
+        "/applications/{applicationName}",
+        "get",
+        subscriptions.get_application,
+        Role.READ,
+        "One application.",
+        "Application",
+        (_APPLICATION,),
+        (_NO_APPLICATION,),
+    ),
+    Route(
+        "POST",
+        "/applications/{applicationName}/subscription",
+        "subscribe",
+        subscriptions.subscribe,
+        Role.WRITE,
+        "Subscribes an application to event sources: all of them or none.",
+        "Application",
+        (_APPLICATION, _SOURCES),
+        ((400, "No event source, or one of no known kind"), _NO_APPLICATION, (422, "Event source does not exist")),
+    ),
+    Route(
+        "DELETE",
+        "/applications/{applicationName}/subscription",
+        "unsubscribe",
+        subscriptions.unsubscribe,
+        Role.WRITE,
+        "Takes subscriptions back: all of them or none.",
+        "Application",
+        (_APPLICATION, _SOURCES),
+        (
+            (400, "No event source, or one of no known kind"),
+            _NO_APPLICATION,
+            (422, "Event source was not subscribed to"),
+        ),
+    ),
+    Route(
+        "PUT",
+        "/applications/{applicationName}/eventFilter",
+        "filter",
+        subscriptions.filter_events,
+        Role.WRITE,
+        "Chooses the event types an application gets.",
+        "Application",
+        (
+            _APPLICATION,
+            Parameter(
+                "filter",
+                "body",
+                'Lists of {"type": ...} under the keys allowed and disallowed; an empty body lets everything through.',
+                type="object",
+            ),
+        ),
+        ((400, "A list is no list of objects with a type"), _NO_APPLICATION),
+    ),
+)
+
+
+class Node:
+    """A place in the tree of paths."""
+
+    __slots__ = ("children", "routes", "wildcard")
+
+    def __init__(self) -> None:
+        self.children: dict[str, Node] = {}
+        self.wildcard: Node | None = None
+        self.routes: dict[str, Route] = {}
+
+    @property
+    def allow(self) -> str:
+        """Methods for the Allow header, in Asterisk's order."""
+        return ",".join(["OPTIONS", *(m for m in ("GET", "POST", "PUT", "DELETE") if m in self._documented())])
+
+    @property
+    def methods(self) -> str:
+        """Everything that works, for browsers that ask first."""
+        return ",".join([self.allow, *(m for m in self.routes if m not in self._documented() and m != "HEAD")])
+
+    def _documented(self) -> set[str]:
+        return {route.method for route in self.routes.values()}
+
+
+class Router:
+    """Finds the place a path names. A name beats a variable segment, as in Asterisk."""
+
+    def __init__(self, table: tuple[Route, ...] = TABLE, *, strict: bool = False) -> None:
+        self._strict = strict
+        self.root = Node()
+        for route in table:
+            node = self.root
+            for name in route.path.split("/")[1:]:
+                if name.startswith("{"):
+                    node.wildcard = node.wildcard or Node()
+                    node = node.wildcard
+                else:
+                    node = node.children.setdefault(name, Node())
+            node.routes[route.method] = route
+            if strict:
+                continue
+            if route.alias:
+                node.routes.setdefault(route.alias, route)
+            if route.method == "GET" and not route.upgrade:
+                node.routes["HEAD"] = route
+
+    def find(self, path: str) -> tuple[Node, tuple[str, ...]] | None:
+        """The place of a raw path below ``/ari`` and its variable segments, decoded; None for no place.
+
+        The path is split before it is decoded, so an encoded slash is part of a name; except between
+        technology and resource, where some clients encode it (charter ruling 11).
+        """
+        segments = path.split("/")[1:]
+        if len(segments) > 1 and segments[0] == "endpoints" and "%" in segments[1] and not self._strict:
+            technology, slash, resource = segments[1].replace("%2f", "%2F").partition("%2F")
+            if slash:
+                segments[1:2] = [technology, resource]
+        node = self.root
+        values: list[str] = []
+        for raw in segments:
+            name = parameters.segment(raw)
+            if not name:
+                return None
+            child = node.children.get(name)
+            if child is None:
+                child = node.wildcard
+                if child is None:
+                    return None
+                values.append(name)
+            node = child
+        return node, tuple(values)

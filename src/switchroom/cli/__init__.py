@@ -1,0 +1,100 @@
+"""The ``switchroom`` command. Errors are one line on standard error and exit status 2, never a traceback."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from switchroom import __version__
+from switchroom.cli.terminal import FAILED, complain, reason
+
+application = typer.Typer(
+    help="An ARI Endpoints server: lists, messages and refers SIP phones without a PBX.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Directory with pjsip.conf, ari.conf, http.conf ...")]
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"switchroom {__version__}")
+        raise typer.Exit
+
+
+@application.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(FAILED)
+
+
+# Each command imports its own module: `check` starts without a web server, `--help` without anything.
+
+
+@application.command()
+def run(
+    config: Annotated[
+        Path, typer.Option("--config", metavar="DIR", help="Directory with pjsip.conf, ari.conf, http.conf ...")
+    ],
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", metavar="DIR", help="Directory to keep state in; without it, state ends with the run."),
+    ] = None,
+) -> int:
+    """Serve a configuration until SIGTERM or SIGINT."""
+    from switchroom.cli.run import run_server
+
+    return run_server(config, state)
+
+
+@application.command()
+def check(directory: Directory) -> int:
+    """Show every problem of a configuration: file, line, what to do.
+
+    Exit status: 0 without problems, 1 with any, 2 when the directory can not be read.
+    """
+    from switchroom.cli.check import check_directory
+
+    return check_directory(directory)
+
+
+@application.command()
+def demo(
+    http_port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="PORT", help="Port of the REST interface.")
+    ] = 8088,
+    sip_port: Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="Port phones register at.")] = 5060,
+) -> int:
+    """Try it out: a server and two phones that answer, on this machine."""
+    from switchroom.cli.demo import run_demo
+
+    return run_demo(http_port, sip_port)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point; exits with the command's status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # what the terminal's encoding lacks must not end a command
+    try:
+        status = application(args=arguments, prog_name="switchroom", standalone_mode=False)
+    except typer.TyperException as misuse:
+        status = complain(misuse.format_message())
+    except OSError as error:
+        status = complain(reason(error))
+    except (typer.Abort, KeyboardInterrupt):
+        status = 130
+    sys.exit(status)

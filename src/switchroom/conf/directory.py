@@ -1,0 +1,105 @@
+"""A whole configuration directory."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from switchroom.conf.acl import AccessLists
+from switchroom.conf.ari import read_ari
+from switchroom.conf.http import read_http
+from switchroom.conf.lines import read_sections
+from switchroom.conf.listed import IAX2, SIP, read_peers, read_xmpp
+from switchroom.conf.pjsip import read_pjsip
+from switchroom.conf.problems import Problem, Problems
+from switchroom.conf.sections import Section
+from switchroom.conf.switchroom import read_switchroom
+from switchroom.model.settings import (
+    AriSettings,
+    Configuration,
+    HttpSettings,
+    ListedEndpoint,
+    Source,
+    SwitchroomSettings,
+)
+
+
+def read_directory(path: Path | str) -> tuple[Configuration, list[Problem]]:
+    """The configuration in a directory and all that is wrong with it.
+
+    With a fatal problem among them the configuration is an empty one. Blocks; never raises for what is in
+    the files.
+    """
+    problems = Problems()
+    configuration = _Directory(Path(path), problems).read()
+    return Configuration() if problems.any_fatal else configuration, problems.ordered()
+
+
+class _Directory:
+    def __init__(self, path: Path, problems: Problems) -> None:
+        self._path = path
+        self._problems = problems
+
+    def read(self) -> Configuration:
+        if not self._path.is_dir() or not os.access(self._path, os.R_OK | os.X_OK):
+            self._problems.fatal(
+                Source(str(self._path), 0),
+                "there is no such configuration directory, or it can not be read",
+                "Name the directory that holds pjsip.conf and ari.conf with --config",
+            )
+            return Configuration()
+        access = AccessLists(self._sections("acl.conf") or [], self._problems)
+        pjsip = self._sections("pjsip.conf")
+        if (self._path / "pjsip_wizard.conf").exists():
+            self._problems.warning(
+                Source("pjsip_wizard.conf", 0),
+                "pjsip_wizard.conf is not read, so its endpoints do not exist",
+                "Write them into pjsip.conf, with templates",
+            )
+        own = self._sections("switchroom.conf")
+        return Configuration(
+            sip=read_pjsip(pjsip, access, self._problems) if pjsip is not None else None,
+            http=self._http(),
+            ari=self._ari(access),
+            switchroom=read_switchroom(own, self._problems) if own is not None else SwitchroomSettings(),
+            listed=tuple(self._listed()),
+        )
+
+    def _sections(self, name: str) -> list[Section] | None:
+        return read_sections(self._path, name, self._problems)
+
+    def _http(self) -> HttpSettings:
+        sections = self._sections("http.conf")
+        if sections is None:
+            self._missing("http.conf", "HTTP is off", "Create it with [general], enabled=yes and bindaddr=127.0.0.1")
+            return HttpSettings()
+        settings = read_http(sections, self._problems)
+        if not settings.enabled:
+            self._problems.warning(
+                Source("http.conf", 0), "HTTP is off, so there is no REST interface", "Write enabled=yes in [general]"
+            )
+        return settings
+
+    def _ari(self, access: AccessLists) -> AriSettings:
+        sections = self._sections("ari.conf")
+        if sections is None:
+            self._missing("ari.conf", "nobody can log in", "Create it with a section that has type=user and a password")
+            return AriSettings()
+        return read_ari(sections, access, self._problems)
+
+    def _missing(self, name: str, consequence: str, advice: str) -> None:
+        self._problems.warning(Source(name, 0), f"there is no {name}, so {consequence}", advice)
+
+    def _listed(self) -> list[ListedEndpoint]:
+        users = self._sections("users.conf") or []
+        found: list[ListedEndpoint] = []
+        for driver in (SIP, IAX2):
+            sections = self._sections(driver.file)
+            if sections is not None:
+                found += read_peers(driver, sections, users, self._problems)
+        accounts = self._sections("xmpp.conf")
+        if accounts is None:
+            accounts = self._sections("jabber.conf")  # its name in old installations
+        if accounts is not None:
+            found += read_xmpp(accounts, self._problems)
+        return found

@@ -1,0 +1,1 @@
+"""Protocol kernels: pure, without input or output, time handed in."""

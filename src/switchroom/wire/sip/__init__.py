@@ -1,0 +1,1 @@
+"""The SIP kernel: bytes in, bytes out, time and randomness handed in (RFC 3261)."""

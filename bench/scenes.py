@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -146,16 +147,17 @@ class Scenes:
         return row | {"lost": lost, "arrived": arrived}
 
     def stalled_socket(self) -> Row:
-        """Texts of 900 bytes, 1,000 a second, at a healthy WebSocket beside one that never reads."""
+        """Texts of 900 bytes, 500 a second, at a healthy WebSocket beside one that never reads."""
         stalled = open_events(HOST, self._subject.http_port, CREDENTIALS, "stalled", receive_buffer=2048)
         before = self._subject.costs.rss()
         try:
-            count = 6 * 1000
+            count = 4000
             operations = [text(number % self._subject.users, "desk", padding=900) for number in range(count)]
-            row = self._inbound(operations, rate=1000)
+            row = self._inbound(operations, rate=500)
+            grown = self._subject.costs.rss() - before
+            return row | {"grown_mb": round(grown, 1), "stalled_closed": _was_closed(stalled)}
         finally:
             stalled.close()
-        return row | {"grown_mb": round(self._subject.costs.rss() - before, 1)}
 
     # ---- how it is done
 
@@ -243,6 +245,19 @@ class Scenes:
             "retransmitted": int(last["Retransmissions(C)"]),
             "wall_s": round(time.monotonic() - begun, 3),
         }
+
+
+def _was_closed(sock: socket.socket) -> bool:
+    """Whether the other end has closed the connection: reads what is left, and then for an end."""
+    sock.settimeout(2)
+    try:
+        while sock.recv(1 << 16):
+            pass
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
+    return True
 
 
 def _find(name: str) -> str:

@@ -51,9 +51,10 @@ class RunningServer:
         """Lines of its log of level error or critical, and the first and last lines of tracebacks."""
         return [line for line in self.log().splitlines() if _ERROR.search(line)]
 
-    def kill(self) -> None:
+    async def kill(self) -> None:
         """Ends it without a warning, as a power cut would."""
         self._process.kill()
+        await self._process.wait()
 
 
 @asynccontextmanager

@@ -214,8 +214,10 @@ def test_a_message_that_nobody_answers() -> None:
         3.5   sent  100 MESSAGE
         31.0  user  answer 408 MESSAGE
         33.0  user  answer 200 MESSAGE
-        34.0  phone MESSAGE
-        34.0  told  MESSAGE
+        34.0  phone MESSAGE             # a last copy: known, and given its 100
+        34.0  sent  100 MESSAGE
+        38.0  phone MESSAGE
+        38.0  told  MESSAGE
     """)
 
 
@@ -318,8 +320,10 @@ def test_a_call_that_is_answered() -> None:
         3.6   phone ACK 2 us
         3.6   told  ACK
         3.7   user  answer 486 INVITE   # too late to refuse
-        36.0  phone INVITE              # Timer L is over
-        36.0  told  INVITE
+        36.0  phone INVITE              # Timer L is over, the branch still known
+        36.0  user  answer 180 INVITE   # nothing brings it back to life
+        70.0  phone INVITE
+        70.0  told  INVITE
     """)
 
 
@@ -471,6 +475,7 @@ def test_the_clock_jumps_over_everything_that_lingers() -> None:
         0.0   sent  INVITE
         3600  jump
         3600  told  timeout
+        7200  jump
     """)
     assert line.stack.counts() == dict.fromkeys(line.stack.counts(), 0)
 

@@ -80,7 +80,9 @@ def test_each_make_target_explains_itself() -> None:
         assert re.search(rf"^{target}:.* ## \S", makefile, flags=re.MULTILINE), target
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock", "requirements-peers.lock"])
+@pytest.mark.parametrize(
+    "lock", ["requirements.lock", "requirements-dev.lock", "requirements-fuzz.lock", "requirements-peers.lock"]
+)
 def test_each_locked_package_has_hashes_and_names_no_host(lock: str) -> None:
     text = (ROOT / lock).read_text(encoding="utf-8")
     pinned = re.findall(r"^([a-z0-9._-]+)==\S+ \\\n    --hash=sha256:[0-9a-f]{64}", text, flags=re.MULTILINE)

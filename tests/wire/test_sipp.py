@@ -81,7 +81,7 @@ async def _register(sipp: Sipp, phones: Address, ari: Ari, heard: Events) -> Non
 
 
 async def _send_in(sipp: Sipp, heard: Events) -> None:
-    async with sipp.scenario("message", "-auth_uri", f"sip:desk@{sipp.server}") as run:
+    async with sipp.scenario("message", "-auth_uri", f"desk@{sipp.server}") as run:
         await ended(run)
     await until(lambda: len(heard.heard) >= len(USERS), "a text of each user")
     came = [(e["type"], e["endpoint"]["resource"], e["message"]["body"]) for e in heard.heard]

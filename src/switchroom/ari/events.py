@@ -84,7 +84,7 @@ def _check_handshake(request: web.BaseRequest) -> None:
 def _names(call: Call) -> list[str]:
     """The applications asked for; blanks around a name do not count."""
     text = call.required("app")
-    names = [name.strip() for name in text.split(",", LIST_VALUES)]
+    names = [name.strip(" ") for name in text.split(",", LIST_VALUES)]
     if len(names) > LIST_VALUES:
         raise InvalidParameter("Too many applications")
     for name in names:

@@ -182,10 +182,10 @@ class _Memory(Generic[T]):
 
 
 class SystemBackend:
-    """The name servers of ``/etc/resolv.conf``, and the operating system for names without a dot."""
+    """The name servers of ``/etc/resolv.conf`` (or of ``stub``), and the operating system for names without a dot."""
 
-    def __init__(self) -> None:
-        self._dns: dns.asyncresolver.Resolver | None = None
+    def __init__(self, stub: dns.asyncresolver.Resolver | None = None) -> None:
+        self._stub = stub
         self._threads = 0
 
     async def services(self, name: str) -> tuple[Sequence[Service], float]:
@@ -205,9 +205,9 @@ class SystemBackend:
     async def _query(self, name: str, kind: str) -> tuple[list[Any], float]:
         """The records' data and their TTL; none, and no time, when the name has no such record."""
         try:
-            if self._dns is None:
-                self._dns = dns.asyncresolver.Resolver()
-            answer = await self._dns.resolve(f"{name}.", kind, lifetime=RESOLVE_TIMEOUT, search=False)
+            if self._stub is None:
+                self._stub = dns.asyncresolver.Resolver()
+            answer = await self._stub.resolve(f"{name}.", kind, lifetime=RESOLVE_TIMEOUT, search=False)
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
             return [], 0.0
         except (dns.exception.DNSException, OSError) as failure:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,10 +50,8 @@ def test_pairs_refused(text: str) -> None:
 
 @given(st.text())
 def test_pairs_are_read_or_refused(text: str) -> None:
-    try:
+    with suppress(Refusal):
         parameters.pairs(text)
-    except Refusal as refusal:
-        assert refusal.status == 400
 
 
 @pytest.mark.parametrize(
@@ -96,10 +96,8 @@ def test_json_read(body: bytes, value: object) -> None:
 
 @given(st.binary(max_size=200))
 def test_json_is_read_or_refused(body: bytes) -> None:
-    try:
+    with suppress(Refusal):
         parameters.json(body)
-    except Refusal as refusal:
-        assert refusal.status == 400
 
 
 @pytest.mark.parametrize("word", ["true", "True", "TRUE", "yes", "Y", "t", "1", "on"])

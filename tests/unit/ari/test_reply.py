@@ -8,6 +8,7 @@ import re
 import pytest
 
 from switchroom.ari.reply import Head, Reply, error_body
+from switchroom.model.endpoint import EndpointId
 from unit.ari.edge import RW, Edge, request, running
 
 DATE = r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT"
@@ -55,11 +56,6 @@ async def test_a_small_response_is_one_packet(edge: Edge) -> None:
 
 async def test_a_large_list_is_whole() -> None:
     async with running() as edge:
-        for i in range(3_000):
-            edge.registry.declare("PJSIP", f"u{i}")
-            edge.register(f"u{i}")
-        from switchroom.model.endpoint import EndpointId
-
         for i in range(3_000):
             edge.registry.add(EndpointId("PJSIP", f"u{i}"))
         answer = await edge.ask("GET", "/ari/endpoints")

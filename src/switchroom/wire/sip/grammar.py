@@ -16,6 +16,9 @@ from typing import Final
 
 from switchroom.wire.sip.limits import MAX_DIGITS
 
+# Without ASCII the long s of old prints would be an s
+_NO_CASE = re.IGNORECASE | re.ASCII
+
 # token = 1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~")                    RFC 3261 25.1
 _TCHAR = r"[A-Za-z0-9\-.!%*_+`'~]"
 TOKEN: Final = re.compile(_TCHAR + "++")
@@ -36,7 +39,6 @@ DIGITS: Final = re.compile(rf"[0-9]{{1,{MAX_DIGITS}}}")
 # host = hostname / IPv4address / IPv6reference                                                        RFC 3261 25.1
 # Underscores are let through, names of containers and Windows machines have them; an IPv6 address is checked later.
 _HOST = r"\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9_][A-Za-z0-9_.\-]*+"
-HOST: Final = re.compile(_HOST)
 
 # scheme = ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )                                                  RFC 3261 25.1
 SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+\-.]*+")
@@ -58,11 +60,12 @@ ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})")
 PARAM_NAME: Final = re.compile(r"[A-Za-z0-9\-_.!~*'()\[\]/:&+$]++")
 
 # generic-param = token [ EQUAL gen-value ], gen-value = token / host / quoted-string                  RFC 3261 25.1
-# An unquoted value runs to the next delimiter: tags and branches with "=" or "/" are seen in the field.
-_VALUE = r'[^ \t;,"<>]*+'
+# An unquoted value runs to the next delimiter or control: tags and branches with "=" or "/" are seen in the field.
+_VALUE = r'[^\x00- \x7f;,"<>]*+'
 _PARAM = rf";{_SWS}({_TCHAR}++)(?:{_SWS}(=){_SWS}({_QUOTED}|{_VALUE}))?"
 PARAM: Final = re.compile(_PARAM, re.DOTALL)
-# The same without quotes and blanks, as nearly all are written: it can be split at ";" and "="
+# The same without quotes and blanks, as nearly all are written: a lone one (a tag), and what can be split at ";"
+ONE_PARAM: Final = re.compile(rf";({_TCHAR}++)=({_VALUE})")
 FLAT_PARAMS: Final = re.compile(rf"(?:;{_TCHAR}++(?:={_VALUE})?)+")
 PARAMS: Final = re.compile(rf"(?:{_SWS}{_PARAM})*{_SWS}", re.DOTALL)
 
@@ -80,7 +83,7 @@ VIA: Final = re.compile(
 )
 
 # The parameters of a topmost Via that the receiver of the request sets (RFC 3261 18.2.1, RFC 3581 4)
-RECEIVED: Final = re.compile(rf";{_SWS}(?:received|rport){_SWS}(?:={_SWS}{_VALUE})?(?=[; \t]|\Z)", re.IGNORECASE)
+RECEIVED: Final = re.compile(rf";{_SWS}(?:received|rport){_SWS}(?:={_SWS}{_VALUE})?(?=[; \t]|\Z)", _NO_CASE)
 
 # CSeq = 1*DIGIT LWS Method                                                                            RFC 3261 25.1
 CSEQ: Final = re.compile(rf"([0-9]{{1,{MAX_DIGITS}}}){_LWS}({_TCHAR}++)")
@@ -102,8 +105,8 @@ TOKEN68: Final = re.compile(r"[A-Za-z0-9\-._~+/]++=*+")
 LIST_ITEM: Final = re.compile(rf'(?:[^,"<]++|{_QUOTED}|<[^>]*+>)*', re.DOTALL)
 
 # Status-Line = SIP-Version SP Status-Code SP Reason-Phrase; the last SP may be missing                RFC 3261 25.1
-STATUS_LINE: Final = re.compile(r"SIP/([0-9]++\.[0-9]++) ([1-6][0-9]{2})(?: (.*+))?", re.IGNORECASE | re.DOTALL)
-SIP_VERSION: Final = re.compile(r"SIP/[0-9]++\.[0-9]++", re.IGNORECASE)
+STATUS_LINE: Final = re.compile(r"SIP/([0-9]++\.[0-9]++) ([1-6][0-9]{2})(?: (.*+))?", _NO_CASE | re.DOTALL)
+SIP_VERSION: Final = re.compile(r"SIP/[0-9]++\.[0-9]++", _NO_CASE)
 
 # Content-Length of a head of bytes, long or compact, folded or not: the framing of a stream (RFC 3261 18.3)
 CONTENT_LENGTH: Final = re.compile(

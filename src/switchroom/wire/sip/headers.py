@@ -18,6 +18,7 @@ from switchroom.wire.sip.grammar import (
     LIST_ITEM,
     MEDIA_TYPE,
     NAME_ADDR,
+    ONE_PARAM,
     PARAM,
     PARAMS,
     PLAIN_VALUE,
@@ -178,7 +179,7 @@ def parse_name_addr(text: str, bare_params_belong_to_header: bool = True) -> Nam
                 address = _parse_address(text[:end])
         if address is not None:
             display, address_uri = address
-            return NameAddr(display, address_uri, parse_params(text, end))
+            return NameAddr(display, address_uri, parse_params(text, end) if end < len(text) else {})
     if not bare_params_belong_to_header:
         return NameAddr("", parse_uri(text.strip(BLANKS)), {})
     uri, semicolon, rest = text.partition(";")
@@ -229,16 +230,20 @@ def parse_cseq(text: str) -> CSeq:
     match = CSEQ.fullmatch(text)
     if match is None:
         raise SipError(400, "CSeq is malformed")
-    number = int(match[1])
+    digits, method = match.groups()
+    number = int(digits)
     if number > MAX_CSEQ:
         raise SipError(400, "CSeq is out of range")
-    return CSeq(number, match[2])
+    return CSeq(number, method)
 
 
 def parse_params(text: str, start: int = 0) -> dict[str, str | None]:
     """``;name=value;name`` from ``start`` on, names in lower case; SipError 400 when malformed or doubled."""
     if start == len(text):
         return {}
+    if match := ONE_PARAM.fullmatch(text, start):
+        name, value = match.groups()
+        return {name.lower(): value}
     params: dict[str, str | None] = {}
     if FLAT_PARAMS.fullmatch(text, start):
         pieces = text[start + 1 :].split(";")
@@ -389,6 +394,6 @@ def header_key(name: str) -> str:
     if key is not None:
         return key
     if not TOKEN.fullmatch(name):
-        raise SipError(400, "The name of a header is no token")
+        raise SipError(400, "A header has no name that is a token, or no colon")
     key = name.lower()
     return _KEYS.get(key, key)

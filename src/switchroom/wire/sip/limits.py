@@ -10,9 +10,6 @@ MAX_HEAD: Final = 65_536
 MAX_BODY: Final = 262_144
 """Bytes of a body; a text is 64 KiB at most, session descriptions and presence documents stay far below this."""
 
-MAX_MESSAGE: Final = MAX_HEAD + MAX_BODY
-"""Bytes of one whole message, on any transport."""
-
 MAX_HEADERS: Final = 256
 """Header lines of a message; a hundred Vias still pass, a table of thousands does not."""
 

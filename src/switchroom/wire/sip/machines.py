@@ -56,7 +56,7 @@ class Input(IntEnum):
     TIMER_TRYING = auto()
     """RFC 4320 4.1: the moment at which a non-INVITE that has no answer gets a 100."""
     TIMER_LATE = auto()
-    """RFC 4320 4.2: the client has given up by now; no answer is to be sent any more."""
+    """RFC 4320 4.2: the client has given up, and the last copy of its request has come."""
 
 
 class Action(IntEnum):

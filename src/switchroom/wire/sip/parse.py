@@ -30,33 +30,21 @@ def parse(data: bytes) -> Request | Response:
     if len(head) > MAX_HEAD or len(body) > MAX_BODY:
         raise SipError(513, "The message is too large")
     text = head.decode("utf-8", "surrogateescape")
-    lines = text.split("\r\n")
-    breaks = len(lines) - 1
-    if text.count("\n") != breaks or text.count("\r") != breaks or "\0" in text:
-        raise SipError(400, "A bare CR or LF or a NUL stands in the head")
-    if "\r\n " in text or "\r\n\t" in text:
-        lines = _unfold(lines)
-    if len(lines) > MAX_HEADERS + 1 or (len(text) > MAX_LINE and max(map(len, lines)) > MAX_LINE):
-        raise SipError(513, "The message has too many or too long headers")
+    start_line, *lines = _split_lines(text)
 
     fields: list[Field] = []
     index: dict[str, str] = {}
     fault: SipError | None = None
-    start_line = lines[0]
-    del lines[0]
     for line in lines:
         name, colon, value = line.partition(":")
         key = known_key(name)
-        if key is None:
+        if key is None or not colon:
             name = name.rstrip(BLANKS)
             try:
-                key = header_key(name)
+                key = header_key(name if colon else "")
             except SipError as error:
                 fault = error
                 continue
-        if not colon:
-            fault = SipError(400, "A header has no colon")
-            continue
         value = value.strip(BLANKS)
         fields.append((key, name, value))
         if key not in index:
@@ -66,13 +54,31 @@ def parse(data: bytes) -> Request | Response:
 
     length = index.get("content-length")
     if length is not None:
-        if not DIGITS.fullmatch(length):
-            fault = SipError(400, "Content-Length is not a number of one to ten digits")
-        elif int(length) != len(body):
-            if int(length) > len(body):
-                fault = SipError(400, "The body is shorter than its Content-Length")
+        fault = _length_fault(length, body) or fault
+        if fault is None:
             body = body[: int(length)]
     return _finish(start_line, fields, body, index, text.isascii(), fault)
+
+
+def _split_lines(text: str) -> list[str]:
+    """The start line and the unfolded headers of a head that nobody can split in another way."""
+    lines = text.split("\r\n")
+    breaks = len(lines) - 1
+    if text.count("\n") != breaks or text.count("\r") != breaks or "\0" in text:
+        raise SipError(400, "A bare CR or LF or a NUL stands in the head")
+    if "\r\n " in text or "\r\n\t" in text:
+        lines = _unfold(lines)
+    if len(lines) > MAX_HEADERS + 1 or (len(text) > MAX_LINE and max(map(len, lines)) > MAX_LINE):
+        raise SipError(513, "The message has too many or too long headers")
+    return lines
+
+
+def _length_fault(length: str, body: bytes) -> SipError | None:
+    if not DIGITS.fullmatch(length):
+        return SipError(400, "Content-Length is not a number of one to ten digits")
+    if int(length) > len(body):
+        return SipError(400, "The body is shorter than its Content-Length")
+    return None
 
 
 def _finish(

@@ -17,34 +17,30 @@ def check(request: Request) -> SipError | None:
 
     Via, From, To, Call-ID and CSeq are there and understood, CSeq names the method, Max-Forwards is 0 to 255 if it is
     there, Request-URI, From and To are sip, sips or tel URIs (416; the To of a REGISTER no tel, 400), their users and
-    all that routes are UTF-8.
+    all that routes are UTF-8. What was understood is remembered by the request.
     """
     try:
-        _understand(request)
+        # First what an answer needs: Via, From, To, Call-ID, CSeq.
+        request.via  # noqa: B018  for its error
+        request.call_id  # noqa: B018  for its error
+        sender, to = request.from_.uri, request.to.uri
+        if request.cseq.method != request.method:
+            return SipError(400, "CSeq names another method")
+        if request.method == "REGISTER" and to.scheme not in SIP_SCHEMES:
+            return SipError(400, "An address of record is a SIP or SIPS URI")  # RFC 3261 10.2
+        for uri in (sender, to, request.uri):
+            if uri.scheme not in ROUTABLE_SCHEMES:
+                return SipError(416, "Unsupported URI Scheme")
+            if uri.user is not None and "%" in uri.user:
+                uri.unescaped_user  # noqa: B018  for its error
+        hops = request.index.get("max-forwards")
+        if hops is not None and (not DIGITS.fullmatch(hops) or int(hops) > MAX_FORWARDS):
+            return SipError(400, "Max-Forwards is no number from 0 to 255")
+        if not request.is_ascii:
+            _check_utf8(request)
     except SipError as error:
         return error
     return None
-
-
-def _understand(request: Request) -> None:
-    # First what an answer needs: Via, From, To, Call-ID, CSeq.
-    request.via  # noqa: B018  understood here, remembered for those who route by it
-    request.call_id  # noqa: B018
-    if request.cseq.method != request.method:
-        raise SipError(400, "CSeq names another method")
-    to = request.to.uri
-    if request.method == "REGISTER" and to.scheme not in SIP_SCHEMES:
-        raise SipError(400, "An address of record is a SIP or SIPS URI")  # RFC 3261 10.2
-    for uri in (request.from_.uri, to, request.uri):
-        if uri.scheme not in ROUTABLE_SCHEMES:
-            raise SipError(416, "Unsupported URI Scheme")
-        if uri.user is not None and "%" in uri.user:
-            uri.unescaped_user  # noqa: B018  raises when it is no UTF-8
-    hops = request.index.get("max-forwards")
-    if hops is not None and (not DIGITS.fullmatch(hops) or int(hops) > MAX_FORWARDS):
-        raise SipError(400, "Max-Forwards is no number from 0 to 255")
-    if not request.is_ascii:
-        _check_utf8(request)
 
 
 def _check_utf8(request: Request) -> None:

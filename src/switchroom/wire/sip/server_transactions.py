@@ -27,7 +27,10 @@ _BUSY: Final = frozenset({State.TRYING, State.PROCEEDING})
 
 
 class _Answer:
-    """A final response to a non-INVITE, as long as it may be asked for again: 20,000 of these cost 16 MB."""
+    """A final response to a non-INVITE, as long as it may be asked for again: 20,000 of these cost 16 MB.
+
+    Without data it stands for an INVITE that is over: no answer that comes late may bring it back to life.
+    """
 
     __slots__ = ("data", "flow")
 
@@ -46,7 +49,7 @@ class ServerTransactions:
         self._secret = blake2s(secret).digest()
         self._serial = 0
         self._open: dict[str, ServerTransaction] = {}
-        #: Completed, non-INVITE: answers that are repeated for Timer J.
+        #: Completed, non-INVITE: answers that are repeated for Timer J. And for as long, INVITEs that are over.
         self._answered: Lingering[_Answer] = Lingering(durations.lives[Input.TIMER_J], MAX_SERVER_TRANSACTIONS)
         self._answered_bytes = 0
 
@@ -66,7 +69,8 @@ class ServerTransactions:
         answer = self._answered.get(key)
         if answer is not None:
             self._outbox.counters["retransmissions_absorbed"] += 1
-            self._outbox.resend(answer.data, answer.flow)
+            if answer.data:
+                self._outbox.resend(answer.data, answer.flow)
             return
         transaction = self._open.get(key)
         if transaction is not None:
@@ -223,11 +227,15 @@ class ServerTransactions:
         return transaction
 
     def _may_answer(self, incoming: RequestReceived, status: int, now: float) -> bool:
-        """RFC 4320 section 4: to a non-INVITE no 1xx but 100, no 408, and nothing once the client has given up."""
+        """RFC 4320 section 4: to a non-INVITE no 1xx but 100, no 408, and nothing once the client has given up.
+
+        An INVITE that was begun may ring as long as it likes.
+        """
         method = incoming.request.method
         if method == "INVITE":
-            return True
-        if method == "ACK" or status == 408 or 100 < status < 200:
+            if incoming.transaction in self._open:
+                return True
+        elif method == "ACK" or status == 408 or 100 < status < 200:
             return False
         return now - incoming.received_at < self._timeout
 
@@ -239,6 +247,8 @@ class ServerTransactions:
         """Files a transaction by the state it is in now."""
         if transaction.state is State.TERMINATED:
             del self._open[transaction.key]
+            if transaction.machine is INVITE_SERVER:
+                self._evict(self._answered.add(transaction.key, _Answer(b"", transaction.flow), now))
         elif transaction.state is State.COMPLETED and transaction.machine.brief:
             del self._open[transaction.key]
             self._remember(transaction.key, transaction.data, transaction.flow, now)

@@ -27,8 +27,11 @@ class Durations:
     __slots__ = ("lives", "reliable_lives", "t1", "t2", "timeout", "trying")
 
     def __init__(self, t1: float, t2: float, t4: float, timeout: float) -> None:
+        if min(t1, t2, t4, timeout) <= 0:
+            raise ValueError("T1, T2, T4 and the timeout must be positive")
         self.t1 = t1
-        self.t2 = t2
+        #: A network slow enough for a T1 above T2 needs no shorter intervals than its round trip.
+        self.t2 = t2 = max(t1, t2)
         self.timeout = timeout
         #: The timers that end a state, on UDP.
         self.lives: dict[Input | None, float] = {
@@ -42,18 +45,17 @@ class Durations:
             Input.TIMER_K: t4,
             Input.TIMER_L: timeout,
             Input.TIMER_M: timeout,
-            Input.TIMER_LATE: timeout,
+            # Nothing may be sent after the timeout, but a last copy may still be on its way.
+            Input.TIMER_LATE: timeout + t4,
         }
         #: The same on streams: what only waits for retransmissions is zero.
         self.reliable_lives = self.lives | dict.fromkeys(
             (Input.TIMER_D, Input.TIMER_I, Input.TIMER_J, Input.TIMER_K), 0.0
         )
         #: RFC 4320 4.1: how long it takes a client's Timer E to be reset to T2; 3.5 s by default.
-        self.trying = 0.0
-        interval = t1
-        while interval < t2:
+        self.trying = interval = t1
+        while (interval := interval * 2) < t2:
             self.trying += interval
-            interval *= 2
 
     def next_interval(self, transaction: Transaction, timer: Input) -> float:
         """Seconds until a timer that has just fired fires again."""
@@ -68,7 +70,7 @@ class Timers:
     """Every transaction that waits, with one heap entry each: the earlier of its two timers.
 
     An entry that is no longer wanted stays until it comes up; when such entries are the greater part, the heap is
-    swept, so it is never more than twice as long as there are transactions.
+    swept, so it is never more than twice as long as there are transactions, a few hundred aside.
     """
 
     __slots__ = ("_dead", "_durations", "_heap")

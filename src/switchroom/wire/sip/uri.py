@@ -150,10 +150,9 @@ def _parse_params(text: str) -> tuple[tuple[str, str | None], ...]:
         name, equals, value = piece.partition("=")
         if "%" in name:
             name = unquote(name, errors="replace")
-        name = name.lower()
-        if name in params or not PARAM_NAME.fullmatch(name):
+        if not PARAM_NAME.fullmatch(name) or name.lower() in params:
             raise SipError(400, "A parameter of a URI is malformed or stands twice")
-        params[name] = value if equals else None
+        params[name.lower()] = value if equals else None
     return tuple(params.items())
 
 

@@ -70,6 +70,7 @@ def test_name_addr(text: str, display: str, uri: str, params: dict[str, str | No
         "<sip:a@b>;t ag=1",
         '<sip:a@b>;x="open',
         "<sip:a@b>;x=a,b",
+        "<sip:a@b>;tag=\x1b[2J",
         '"open <sip:a@b>',
         'a "b" <sip:a@b>',
         "sip:alice@a;x=<sip:bob@b>",

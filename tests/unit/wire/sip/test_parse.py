@@ -76,6 +76,7 @@ def test_response(line: bytes, status: int, reason: str) -> None:
         (b"SIP/2.0 200OK", 400),
         (b"SIP/7.0 200 OK", 505),
         (b"SIP/x 200 OK", 400),
+        ("\u017fIP/2.0 200 OK".encode(), 400),
     ],
 )
 def test_status_line_at_fault(line: bytes, status: int) -> None:
@@ -187,3 +188,64 @@ def test_bounds() -> None:
     assert fault(head + (long + b"\r\n") * (MAX_HEAD // MAX_LINE) + b"\r\n").status == 513
     assert request(head + b"\r\n" + b"a" * MAX_BODY).body == b"a" * MAX_BODY
     assert fault(head + b"\r\n" + b"a" * (MAX_BODY + 1)).status == 513
+
+
+@pytest.mark.parametrize("damage", [b"\n", b"\r", b"\x00"])
+def test_line_ends_that_are_none(damage: bytes) -> None:
+    error = fault(MESSAGE.replace(b"alice", b"al" + damage + b"ice"))
+    assert (error.status, error.request) == (400, None)
+
+
+def test_the_first_header_is_no_continuation() -> None:
+    assert fault(MESSAGE.replace(b"\r\nv:", b"\r\n v:")).status == 400
+
+
+@pytest.mark.parametrize("line", [b"f: <sip:c@d>", b"CALL-ID : 2", b"l: 5", b"Content-Type: text/html"])
+def test_what_may_stand_once_only(line: bytes) -> None:
+    error = fault(MESSAGE.replace(b"CSeq", line + b"\r\nCSeq"))
+    assert error.status == 400
+    assert error.request is not None
+    assert fault(b"SIP/2.0 200 OK\r\n" + (line + b"\r\n") * 2 + b"\r\nHello").request is None
+
+
+@pytest.mark.parametrize("length", [b"-5", b"five", b"5, 5", b"00000000005", b"\xd9\xa5", b""])
+def test_content_length_that_is_no_number(length: bytes) -> None:
+    assert fault(MESSAGE.replace(b"Length:  5", b"Length: " + length)).status == 400
+
+
+@pytest.mark.parametrize(
+    ("headers", "uri", "display"),
+    [
+        (b"To: sip:bob@127.0.0.1\r\n", "sip:bob@127.0.0.1", ""),
+        (
+            b't : "Bob \xe2\x98\x8e" <sip:bob@[::1]:5060;transport=tcp>\r\n',
+            "sip:bob@[::1]:5060;transport=tcp",
+            "Bob \u260e",
+        ),
+    ],
+)
+def test_what_phones_send(headers: bytes, uri: str, display: str) -> None:
+    message = request(
+        b"REGISTER sip:127.0.0.1 SIP/2.0\r\n"
+        + headers
+        + b"Supported:\r\n"
+        + b'Contact: <sip:k3@8dkf.invalid;transport=ws>;+sip.ice;reg-id=1;+sip.instance="<urn:uuid:1>";expires=120\r\n'
+        + b"Contact: sip:alice@127.0.0.1:9\r\n"
+        + b"Accept: application/sdp\r\nAccept: text/plain, application/vnd.gsma.rcs-ft-http+xml\r\n"
+        + b'Authorization:  Digest realm="asterisk", username="alice"\r\n'
+        + b"Content-Length:     0\r\n\r\n"
+    )
+    assert (str(message.to.uri), message.to.display) == (uri, display)
+    assert message.all("supported") == []
+    assert [str(contact.uri) for contact in message.contacts] == [
+        "sip:k3@8dkf.invalid;transport=ws",
+        "sip:alice@127.0.0.1:9",
+    ]
+    assert message.contacts[0].params == {
+        "+sip.ice": None,
+        "reg-id": "1",
+        "+sip.instance": "<urn:uuid:1>",
+        "expires": "120",
+    }
+    assert message.all("accept") == ["application/sdp", "text/plain", "application/vnd.gsma.rcs-ft-http+xml"]
+    assert message.first("authorization") == 'Digest realm="asterisk", username="alice"'

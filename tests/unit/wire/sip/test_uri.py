@@ -88,6 +88,8 @@ def test_what_is_written_is_what_was_read(text: str) -> None:
         "sip:%zz@example.com",
         "sip:a%4@example.com",
         "sip:alice@example.com;x=%g1",
+        "sip:alice@example.com;%E2%84%AA",
+        "sip:alice@example.com;%3Blr",
         "sip:älice@example.com",
         "sip:alice@exämple.com",
         "sip:alice@\u212aelvin.com",  # the sign of the kelvin, whose lower case is an ASCII k

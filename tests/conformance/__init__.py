@@ -1,0 +1,1 @@
+"""Recorded behaviour of Asterisk, played against Switchroom."""

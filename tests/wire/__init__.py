@@ -1,0 +1,1 @@
+"""Real SIP software of others as peers."""

@@ -28,6 +28,8 @@ _HERE = Path(__file__).parent
 _REGISTER = _HERE.parent / "tests/wire/sipp/register.xml"
 #: What the server does after the last answer belongs to the operations, too.
 _AFTERMATH = 0.5
+#: A small difference of large figures is taken between the cheapest of so many.
+_ROUNDS = 3
 #: Texts on their way to the phone that never answers.
 _OPEN_TO_DEAD = 500
 
@@ -106,25 +108,28 @@ class Scenes:
 
     def fanout(self) -> Row:
         """One event at one of 100 WebSockets: what 100 sockets cost more than one, a registration at a time."""
-        flips = 1000
-        costs = {}
+        cheapest, deliveries = {}, {}
         for sockets in (1, 100):
-            heard = FarEnd(applications, HOST, self._subject.http_port, CREDENTIALS, sockets)
-            crowd = self._crowd()
-            contacts = [("127.0.0.1:9", 3600), ("127.0.0.1:9", 0)]
-            operations = [register(0, *contacts[turn % 2]) for turn in range(flips)]
-            heard.report()
-            row = self._measured(flips, lambda: crowd.do(operations, window=1))  # noqa: B023
-            costs[sockets] = (row["cpu_s"], heard.report()["events"])
-            crowd.close()
-            heard.close()
-        extra_cpu, extra_events = (costs[100][at] - costs[1][at] for at in (0, 1))
+            rounds = [self._fan_out(sockets) for _ in range(_ROUNDS)]
+            cheapest[sockets] = min(cpu for cpu, _ in rounds)
+            deliveries[sockets] = min(events for _, events in rounds)
+        cpu, operations = (of[100] - of[1] for of in (cheapest, deliveries))
         return {
-            "operations": extra_events,
-            "cpu_s": round(extra_cpu, 3),
-            "cpu_us": round(extra_cpu / extra_events * 1e6, 2) if extra_events else None,
-            "lost": max(0, 100 * costs[1][1] - costs[100][1]),
+            "operations": operations,
+            "cpu_s": round(cpu, 3),
+            "cpu_us": round(cpu / max(1, operations) * 1e6, 2),
+            "lost": max(0, 100 * deliveries[1] - deliveries[100]),
         }
+
+    def _fan_out(self, sockets: int) -> tuple[float, int]:
+        """CPU seconds and events delivered while a second phone of one user comes and goes."""
+        heard = FarEnd(applications, HOST, self._subject.http_port, CREDENTIALS, sockets)
+        crowd = self._crowd()
+        heard.report()
+        row = self._done(crowd, [register(0, "127.0.0.1:9", 3600 * (turn % 2 == 0)) for turn in range(1000)], window=1)
+        events = heard.report()["events"]
+        heard.close()
+        return row["cpu_s"], events
 
     def dead_phone(self) -> Row:
         """PUT sendMessage to live phones, one connection, while hundreds to a phone that never answers are open."""

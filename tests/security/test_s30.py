@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 
-from unit.ari.edge import RW, Edge, running
+from unit.ari.edge import RW, Edge, event_loop_policy, running
+
+__all__ = ["event_loop_policy"]
 
 _ODD = [
     "..",

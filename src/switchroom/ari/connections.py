@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from aiohttp import web
@@ -105,13 +105,12 @@ class _TurnedAway(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        self._transport = cast("asyncio.Transport", transport)
         self._connections.turned_away += 1
         if self._connections.turned_away > self._connections.limit:
-            transport.abort()
-            return
-        self._transport = transport
-        asyncio.get_running_loop().call_later(1.0, transport.close)
+            self._transport.abort()
+        else:
+            asyncio.get_running_loop().call_later(1.0, transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.turned_away -= 1

@@ -68,10 +68,23 @@ class Messages:
         technology, destination = self._technologies.split(to)
         return await self._accept(technology, destination, sender, body, headers)
 
-    async def send_to(self, endpoint: EndpointId, sender: str, body: str, headers: Mapping[str, str]) -> TextMessage:
-        """As ``send``, to an endpoint by its name, whatever characters the name has."""
+    async def send_to(
+        self,
+        endpoint: EndpointId,
+        sender: str,
+        body: str,
+        headers: Mapping[str, str],
+        *,
+        max_forwards: int | None = None,
+    ) -> TextMessage:
+        """As ``send``, to an endpoint by its name, whatever characters the name has.
+
+        ``max_forwards``: servers a text that came from one may still pass; None for a new text.
+        """
         technology = self._technologies.find(endpoint.technology)
-        return await self._accept(technology, endpoint.resource, sender, body, headers, by_name=True)
+        return await self._accept(
+            technology, endpoint.resource, sender, body, headers, by_name=True, max_forwards=max_forwards
+        )
 
     async def _accept(
         self,
@@ -82,6 +95,7 @@ class Messages:
         headers: Mapping[str, str],
         *,
         by_name: bool = False,
+        max_forwards: int | None = None,
     ) -> TextMessage:
         message = TextMessage(
             id=self._make_id(),
@@ -91,6 +105,7 @@ class Messages:
             sender=sender,
             body=body,
             headers=headers,
+            max_forwards=max_forwards,
             created=self._clock.wall(),
         )
         deliveries = technology.plan(message)

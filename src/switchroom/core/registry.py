@@ -112,7 +112,10 @@ class Registry:
     def add(
         self, endpoint: EndpointId, aors: Iterable[str] = (), state: EndpointState = EndpointState.OFFLINE
     ) -> list[EndpointEvent]:
-        """Makes an endpoint known. Addresses of record come to exist as they are named."""
+        """Makes an endpoint known, in place of one of the same name. Addresses of record come to exist as
+        they are named.
+        """
+        self.remove(endpoint)
         record = _Record(Endpoint(endpoint.technology, endpoint.resource, EndpointState.UNKNOWN))
         self._records[endpoint] = record
         self._technologies.setdefault(endpoint.technology.upper(), endpoint.technology)
@@ -150,16 +153,20 @@ class Registry:
 
     # ---- changing contacts
 
-    def bind(self, aor: AddressOfRecord, contact: Contact) -> list[EndpointEvent]:
-        """Adds a contact, or refreshes the one of the same URI (its status is kept, no event)."""
+    def bind(self, aor: AddressOfRecord, contact: Contact, *, repeat: bool = False) -> list[EndpointEvent]:
+        """Adds a contact, or refreshes the one of the same URI: its status is kept, and told again to those
+        who asked for it (``repeat``).
+        """
+        events: list[EndpointEvent] = []
         known = aor.contacts.get(contact.uri)
         if known is not None:
-            aor.contacts[contact.uri] = msgspec.structs.replace(
-                contact, status=known.status, roundtrip_usec=known.roundtrip_usec
-            )
-            return []
+            if known.status is not contact.status or known.roundtrip_usec != contact.roundtrip_usec:
+                contact = msgspec.structs.replace(contact, status=known.status, roundtrip_usec=known.roundtrip_usec)
+            aor.contacts[contact.uri] = contact
+            if repeat:
+                self._contact_events(aor, contact, contact.status, events)
+            return events
         aor.contacts[contact.uri] = contact
-        events: list[EndpointEvent] = []
         self._settle((aor,), events)
         self._contact_events(aor, contact, contact.status, events)
         return events

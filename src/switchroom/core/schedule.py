@@ -6,30 +6,68 @@ import heapq
 from collections.abc import Callable
 from itertools import count
 
+from switchroom.core.limits import MIN_SWEEP
+
+
+class Deadline:
+    """Something that is to happen; ``Schedule.cancel`` takes it back."""
+
+    __slots__ = ("action", "when")
+
+    def __init__(self, when: float, action: Callable[[float], None]) -> None:
+        self.when = when
+        #: None once it was called or cancelled.
+        self.action: Callable[[float], None] | None = action
+
 
 class Schedule:
     """Actions by the time they are due, on the core clock's monotonic scale.
 
-    Nothing is cancelled: an action looks at the world when its time comes and may schedule itself anew,
-    so a refreshed registration costs no timer. The owner arms one loop timer for ``next_due``.
+    What is cancelled stays in the heap until it comes up; when such entries are the greater part the heap
+    is swept, so it is never more than twice as long as what is still to happen. The owner arms one loop
+    timer for ``next_due``.
     """
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Callable[[float], None]]] = []
+        self._heap: list[tuple[float, int, Deadline]] = []
         self._order = count()
+        self._cancelled = 0
 
     def __len__(self) -> int:
-        return len(self._heap)
+        """How much is still to happen."""
+        return len(self._heap) - self._cancelled
 
-    def at(self, when: float, action: Callable[[float], None]) -> None:
-        """``action(now)`` is called at ``when`` or soon after."""
-        heapq.heappush(self._heap, (when, next(self._order), action))
+    def at(self, when: float, action: Callable[[float], None]) -> Deadline:
+        """``action(now)`` is called once at ``when`` or soon after; those of one time in the order they came."""
+        deadline = Deadline(when, action)
+        heapq.heappush(self._heap, (when, next(self._order), deadline))
+        return deadline
+
+    def cancel(self, deadline: Deadline) -> None:
+        """The action is not called any more; nothing happens when it was, or is cancelled already."""
+        if deadline.action is None:
+            return
+        deadline.action = None
+        self._cancelled += 1
+        heap = self._heap
+        if self._cancelled * 2 > len(heap) >= MIN_SWEEP:
+            # In place: ``run`` may be walking this very list.
+            heap[:] = [entry for entry in heap if entry[2].action is not None]
+            heapq.heapify(heap)
+            self._cancelled = 0
 
     def next_due(self) -> float | None:
-        return self._heap[0][0] if self._heap else None
+        """When the next action is due; None when there is none."""
+        heap = self._heap
+        while heap and heap[0][2].action is None:
+            heapq.heappop(heap)
+            self._cancelled -= 1
+        return heap[0][0] if heap else None
 
     def run(self, now: float) -> None:
         """Calls everything that is due."""
-        heap = self._heap
-        while heap and heap[0][0] <= now:
-            heapq.heappop(heap)[2](now)
+        while (due := self.next_due()) is not None and due <= now:
+            deadline = heapq.heappop(self._heap)[2]
+            action, deadline.action = deadline.action, None
+            assert action is not None
+            action(now)

@@ -23,6 +23,8 @@ class TextMessage(msgspec.Struct, frozen=True, kw_only=True):
     sender: str
     body: str
     headers: Mapping[str, str] = {}
+    #: Servers it may still pass, so that no loop of servers turns for ever; None: as many as a new text.
+    max_forwards: int | None = None
     #: Wall-clock seconds.
     created: float = 0.0
 

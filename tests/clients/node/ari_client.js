@@ -89,16 +89,19 @@ const commands = {
   },
 };
 
-async function main() {
-  for await (const line of readline.createInterface({ input: process.stdin })) {
-    const [command, ...args] = JSON.parse(line);
-    try {
-      tell('done', (await commands[command](...args)) || null);
-    } catch (error) {
-      tell('failed', String(error.message || error));
-    }
+async function carryOut(line) {
+  const [command, ...args] = JSON.parse(line);
+  try {
+    tell('done', (await commands[command](...args)) || null);
+  } catch (error) {
+    tell('failed', String(error.message || error));
   }
-  process.exit(0);
 }
 
-main();
+// When api-docs are refused, the swagger library throws where no program can catch it.
+process.on('uncaughtException', (error) => tell('failed', String(error.message || error)));
+
+readline
+  .createInterface({ input: process.stdin })
+  .on('line', carryOut)
+  .on('close', () => process.exit(0));

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
-from unit.ari.edge import Edge, running
+from unit.ari.edge import Edge, event_loop_policy, running
+
+__all__ = ["event_loop_policy"]
 
 
 @pytest_asyncio.fixture

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from support.programs import LEFT_OUT
+from support.programs import LEFT_OUT, need_program
 
 HERE = Path(__file__).parent
 #: Where ``tests/clients/install`` puts each library.
@@ -45,7 +45,7 @@ ARI_CLIENT = Library(
     "ari-client 0.9.0 of PyPI", "clients-ari-client", ("bin/python", str(HERE / "python/ari_client_program.py"))
 )
 LIBRARIES = (NODE_ARI_CLIENT, AIOARI, ARI_CLIENT)
-#: Those that read api-docs and build their operations from it.
+#: Those that read api-docs, build their operations from it, and make objects of what events are about.
 READ_DOCS = (NODE_ARI_CLIENT, AIOARI)
 
 
@@ -95,9 +95,18 @@ class Client:
         assert kind == "done", f"the program ended at {command}:\n{self._complaints()}"
         return result
 
+    async def connect(
+        self, base: str, *, user: str = "asterisk", password: str = "asterisk", everything: bool = False
+    ) -> None:
+        """Has it connect to the server at ``base`` as the application ``shop``, which hears ``everything`` or nothing
+        yet.
+        """
+        await self.do("connect", base, user, password, "shop", everything)
+
     async def hears(self) -> Heard:
         """The next event of those it listens to."""
-        return await self._wait(self._events, "an event")
+        heard: Heard = await self._wait(self._events, "an event")
+        return heard
 
     async def _wait(self, queue: asyncio.Queue[Any], what: str) -> Any:
         try:
@@ -116,19 +125,28 @@ class Client:
         except TimeoutError:
             self._process.kill()
             raise AssertionError(f"the program does not end:\n{self._complaints()}") from None
-        await self._listening
+        finally:
+            await self._process.wait()
+            await self._listening
+
+
+def need_library(library: Library, request: pytest.FixtureRequest) -> None:
+    """Skips the test where the library, or what runs it, is not installed."""
+    if library.command[0] == "node":
+        need_program("node", request)
+    if not (library.home / "installed").exists():
+        LEFT_OUT[library.name].add(request.node.nodeid)
+        pytest.skip(f"{library.name} is not installed: tests/clients/install could not do it or was not run")
 
 
 @asynccontextmanager
-async def client(library: Library, folder: Path, request: pytest.FixtureRequest) -> AsyncIterator[Client]:
-    """Runs the program on ``library``; skips the test where the library is not installed.
+async def client(library: Library, folder: Path) -> AsyncIterator[Client]:
+    """Runs the program on ``library``, which is to end before the server does: what libraries make of a server that
+    goes away is not looked at here, and one of them spins for ever.
 
     Args:
         folder: where what the program writes to standard error is kept.
     """
-    if not (library.home / "installed").exists():
-        LEFT_OUT[library.name].add(request.node.nodeid)
-        pytest.skip(f"{library.name} is not installed: tests/clients/install could not do it or was not run")
     log = folder / "client.log"
     program, *arguments = library.command
     own = library.home / program

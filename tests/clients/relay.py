@@ -25,7 +25,9 @@ class Relay:
         ends = {writer, onward_writer}
         self._open |= ends
         try:
-            await asyncio.gather(self._carry(reader, onward_writer, self.sent), self._carry(onward_reader, writer, None))
+            await asyncio.gather(
+                self._carry(reader, onward_writer, self.sent), self._carry(onward_reader, writer, None)
+            )
         finally:
             self._open -= ends
             for end in ends:
@@ -38,7 +40,7 @@ class Relay:
                 if kept is not None:
                     kept += data
                 writer.write(data)
-            if writer.can_write_eof():
+            if not writer.is_closing():
                 writer.write_eof()
         except OSError:
             writer.transport.abort()

@@ -9,13 +9,26 @@ from typing import NamedTuple
 
 import pytest
 
-from clients.library import ARI_CLIENT, LIBRARIES, READ_DOCS, Client, Failed, Library, client
+from clients.library import (
+    ARI_CLIENT,
+    LIBRARIES,
+    NODE_ARI_CLIENT,
+    READ_DOCS,
+    Client,
+    Failed,
+    Library,
+    client,
+    need_library,
+)
 from support.config import user, write_config
 from support.phone import Phone, phone
 from support.server import RunningServer, running_server
 
 ALICE = {"technology": "PJSIP", "resource": "alice", "state": "offline", "channel_ids": []}
 BOB = {**ALICE, "resource": "bob"}
+
+#: What is told, in this order, of a phone that registers or that unregisters.
+COMING_AND_GOING = ("EndpointStateChange", "PeerStatusChange", "ContactStatusChange")
 
 every_library = pytest.mark.parametrize("library", LIBRARIES, ids=lambda library: library.folder)
 libraries_that_read_docs = pytest.mark.parametrize("library", READ_DOCS, ids=lambda library: library.folder)
@@ -33,14 +46,17 @@ class Scene(NamedTuple):
 
 
 @asynccontextmanager
-async def scene(library: Library, folder: Path, request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
+async def scene(
+    library: Library, folder: Path, request: pytest.FixtureRequest, *, everything: bool = False
+) -> AsyncIterator[Scene]:
+    need_library(library, request)
     config = write_config(folder / "config", pjsip=user("alice") + user("bob"))
     async with (
-        client(library, folder, request) as program,
         running_server(config) as server,
         phone("alice", server.sip) as alice,
+        client(library, folder) as program,
     ):
-        await program.do("connect", server.base, "asterisk", "asterisk", "shop")
+        await program.connect(server.base, everything=everything)
         yield Scene(server, alice, program)
         assert server.log_errors() == []
 
@@ -58,12 +74,11 @@ async def test_finds_the_operations_in_api_docs(
 
 @every_library
 async def test_a_wrong_password_is_told(library: Library, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    async with (
-        client(library, tmp_path, request) as program,
-        running_server(write_config(tmp_path / "config", pjsip="")) as server,
-    ):
-        with pytest.raises(Failed, match="401|Authentication required"):
-            await program.do("connect", server.base, "asterisk", "guess", "shop")
+    need_library(library, request)
+    config = write_config(tmp_path / "config", pjsip="")
+    async with running_server(config) as server, client(library, tmp_path) as program:
+        with pytest.raises(Failed, match=r"401|Authentication required"):
+            await program.connect(server.base, password="guess")
 
 
 @every_library
@@ -96,7 +111,17 @@ async def test_sends_texts(library: Library, tmp_path: Path, request: pytest.Fix
     async with scene(library, tmp_path, request) as s:
         await s.alice_registers()
         # Some of these are JSON, which matters to a library that sends the text as the whole body and calls it JSON.
-        for text in ("Zoë & Co: 50% + 1 = ?", "two\nlines", "42", "null", '"quoted"', "[brackets]", '["a"]', "☎" * 400):
+        for text in (
+            "Zoë & Co: 50% + 1 = ?",
+            "two\nlines",
+            "42",
+            "null",
+            '"quoted"',
+            "[sic]",
+            '["a"]',
+            "{sic",
+            "☎" * 400,
+        ):
             assert await s.client.do("send", "pjsip:alice", "sip:desk@example.org", text, None) is None
             message = await s.alice.next("MESSAGE")
             assert message.body == text
@@ -145,14 +170,11 @@ async def test_refers(library: Library, tmp_path: Path, request: pytest.FixtureR
 async def test_hears_a_phone_come_and_go(library: Library, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     async with scene(library, tmp_path, request) as s:
         assert await s.client.do("subscribe", "endpoint:PJSIP/alice") == ["PJSIP/alice"]
-        await s.client.do("listen", "EndpointStateChange", "PeerStatusChange", "ContactStatusChange")
+        await s.client.do("listen", *COMING_AND_GOING)
         await s.alice_registers()
         await s.alice_registers(expires=0)
         heard = [await s.client.hears() for _ in range(6)]
-        assert [event["type"] for event, _ in heard] == [
-            *("EndpointStateChange", "PeerStatusChange", "ContactStatusChange"),
-            *("EndpointStateChange", "PeerStatusChange", "ContactStatusChange"),
-        ]
+        assert [event["type"] for event, _ in heard] == [*COMING_AND_GOING, *COMING_AND_GOING]
         assert {event["application"] for event, _ in heard} == {"shop"}
         # The libraries read the time; one of them takes only what it can read.
         assert all(event["timestamp"].startswith("20") for event, _ in heard)
@@ -166,6 +188,19 @@ async def test_hears_a_phone_come_and_go(library: Library, tmp_path: Path, reque
         contacts = [event["contact_info"] for event, _ in heard if event["type"] == "ContactStatusChange"]
         assert [contact["contact_status"] for contact in contacts] == ["NonQualified", "Removed"]
         assert [(contact["uri"], contact["aor"]) for contact in contacts] == [(s.alice.contact, "alice")] * 2
+
+
+@pytest.mark.parametrize("library", [NODE_ARI_CLIENT, ARI_CLIENT], ids=lambda library: library.folder)
+async def test_hears_everything_once(library: Library, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """The third library has no way to ask for everything."""
+    async with scene(library, tmp_path, request, everything=True) as s:
+        await s.client.do("subscribe", "endpoint:PJSIP/alice")
+        await s.client.do("listen", *COMING_AND_GOING, "TextMessageReceived")
+        await s.alice_registers()
+        assert (await s.alice.message("desk", "hello", password="alicepw")).status == 202
+        await s.alice_registers(expires=0)
+        heard = [await s.client.hears() for _ in range(7)]
+        assert [event["type"] for event, _ in heard] == [*COMING_AND_GOING, "TextMessageReceived", *COMING_AND_GOING]
 
 
 @every_library

@@ -9,11 +9,14 @@ from typing import NamedTuple
 
 import pytest
 
-from clients.library import NODE_ARI_CLIENT, Client, client
+from clients.library import NODE_ARI_CLIENT, Client, client, need_library
 from clients.relay import Relay, relay
-from support.config import user, write_config
+from support.config import ARI, user, write_config
 from support.phone import Phone, phone
 from support.server import running_server
+
+#: Each of its signs would change the meaning of a URL that it stood in as it is.
+PASSWORD = "p@ss:w/rd&x=1+2%41?#"
 
 
 class Scene(NamedTuple):
@@ -26,15 +29,17 @@ class Scene(NamedTuple):
 
 @asynccontextmanager
 async def scene(folder: Path, request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
-    config = write_config(folder / "config", pjsip=user("alice"))
+    need_library(NODE_ARI_CLIENT, request)
+    ari = ARI.replace("password = asterisk", f"password = {PASSWORD}")
+    config = write_config(folder / "config", pjsip=user("alice"), ari=ari)
     async with (
-        client(NODE_ARI_CLIENT, folder, request) as program,
         running_server(config) as server,
         relay(server.base) as between,
         phone("alice", server.sip) as alice,
+        client(NODE_ARI_CLIENT, folder) as program,
     ):
         assert (await alice.register(password="alicepw")).status == 200
-        await program.do("connect", between.base, "asterisk", "asterisk", "shop")
+        await program.connect(between.base, password=PASSWORD)
         yield Scene(program, alice, between)
         assert server.log_errors() == []
 

@@ -10,9 +10,9 @@ import asyncio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from support.sip_world import SipWorld, aor, auth, phone
 from support.sip_world import settings as sip_settings
-
 from switchroom.model.errors import EndpointNotFound, InvalidParameter
 from switchroom.wire.sip.headers import header_key
 
@@ -44,14 +44,19 @@ nasty = st.one_of(
             "tel:1\r\n\r\nbody",
         ]
     ),
-    st.builds("{}{}{}".format, st.text(max_size=8), st.sampled_from("\r\n\x00<>\";,: \t"), st.text(max_size=8)),
+    st.builds("{}{}{}".format, st.text(max_size=8), st.sampled_from('\r\n\x00<>";,: \t'), st.text(max_size=8)),
 )
 names = st.one_of(st.text(min_size=1, max_size=12), st.sampled_from(["X-A", "x-a", "Via", "f", "X A", "X:", "Subject"]))
 
 
 def world() -> SipWorld:
     w = SipWorld(
-        sip_settings(phone("alice"), phone("carol"), aors=[aor("alice"), aor("carol", contact=("sip:carol@192.0.2.5",))], auths=[auth("alice")])
+        sip_settings(
+            phone("alice"),
+            phone("carol"),
+            aors=[aor("alice"), aor("carol", contact=("sip:carol@192.0.2.5",))],
+            auths=[auth("alice")],
+        )
     )
     asyncio.run(w.sip.start())
     return w
@@ -105,11 +110,14 @@ def test_control_characters_are_refused_wherever_they_stand(control: str, parame
     def text(which: str, plain: str) -> str:
         return f"{plain}{control}X" if which == parameter else plain
 
-    headers = {text("name", "X-A"): text("value", "v")}
-    with pytest.raises((InvalidParameter, EndpointNotFound)):
+    async def ask() -> None:
         if parameter in ("refer_to", "display_name"):
-            WORLD.referrals.refer("pjsip:carol", "a", text("refer_to", "alice@h"), {}, display_name=text("display_name", "d"))
+            shown = text("display_name", "d")
+            WORLD.referrals.refer("pjsip:carol", "a", text("refer_to", "alice@h"), {}, display_name=shown)
         else:
-            to = text("to", "pjsip:carol/sip:x@192.0.2.5")
-            asyncio.run(WORLD.messages.send(to, text("from", "sip:a@b.example"), "hi", headers))
+            to, sender = text("to", "pjsip:carol/sip:x@192.0.2.5"), text("from", "sip:a@b.example")
+            await WORLD.messages.send(to, sender, "hi", {text("name", "X-A"): text("value", "v")})
+
+    with pytest.raises((InvalidParameter, EndpointNotFound)):
+        asyncio.run(ask())
     assert not WORLD.sent()

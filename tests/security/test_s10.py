@@ -6,8 +6,8 @@ import re
 from ipaddress import ip_network
 
 import pytest
-from support.sip_world import SERVER, SipWorld, aor, auth, authorized, phone, request, settings, wire
 
+from support.sip_world import SERVER, SipWorld, aor, auth, authorized, phone, request, settings, wire
 from switchroom.model.settings import AccessRule
 
 NAMES = ["alice", "longernamethanothers", "noaors", "noauthsection", "fenced", "nobody", "al", "anonymous"]

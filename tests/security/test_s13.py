@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from support.sip_world import SERVER, SipWorld, aor, auth, authorized, phone, request, settings
 
 METHODS = ["MESSAGE", "REFER", "SUBSCRIBE", "PUBLISH", "NOTIFY", "INFO", "INVITE", "UPDATE", "PRACK", "BYE", "REGISTER"]
@@ -72,7 +73,9 @@ async def test_with_right_credentials_for_another_request() -> None:
     w = await world()
     register = request("REGISTER", "alice")
     (challenge,) = w.receive(register)
-    (line,) = [x for x in authorized(register, challenge.response, "alice").split("\n") if x.startswith("Authorization")]
+    (line,) = [
+        x for x in authorized(register, challenge.response, "alice").split("\n") if x.startswith("Authorization")
+    ]
     stolen = text("MESSAGE", "alice").replace("\nContent-Length", f"\n{line}\nContent-Length", 1)
     assert await outcome(w, stolen) == [401]
 

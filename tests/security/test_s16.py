@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from support.sip_world import SipWorld, aor, auth, phone, settings
 
+from support.sip_world import SipWorld, aor, auth, phone, settings
 from switchroom.model.errors import EndpointNotFound, InvalidParameter
 
 FORBIDDEN = [
@@ -47,7 +47,10 @@ NAMES = {
 async def world(bind: str = "192.0.2.1") -> SipWorld:
     w = await SipWorld(
         settings(
-            phone("carol"), phone("dan"), aors=[aor("carol", contact=("sip:carol@192.0.2.5",)), aor("dan")], auths=[auth("dan")]
+            phone("carol"),
+            phone("dan"),
+            aors=[aor("carol", contact=("sip:carol@192.0.2.5",)), aor("dan")],
+            auths=[auth("dan")],
         ),
         bind=bind,
     ).start()
@@ -91,9 +94,7 @@ async def test_a_name_with_one_good_address_goes_there_alone() -> None:
 
 
 async def test_a_path_of_a_phone_is_judged_too() -> None:
-    w = await SipWorld(
-        settings(phone("dan"), aors=[aor("dan", support_path=True)], auths=[auth("dan")])
-    ).start()
+    w = await SipWorld(settings(phone("dan"), aors=[aor("dan", support_path=True)], auths=[auth("dan")])).start()
     w.register("dan", "<sip:dan@192.0.2.9>", extra="Path: <sip:169.254.169.254:80;lr>\nSupported: path\n")
     with pytest.raises((InvalidParameter, EndpointNotFound)):
         await w.messages.send("pjsip:dan", "alice", "hi", {})

@@ -13,9 +13,7 @@ from support.wait import until
 from switchroom.ari.limits import MESSAGE_BYTES, OUTBOX_BYTES, OUTBOX_EVENTS
 from switchroom.model.events import TextMessageReceived
 from switchroom.model.message import ReceivedText
-from unit.ari.edge import Edge, Wire, event_loop_policy, handshake, running
-
-__all__ = ["event_loop_policy"]
+from unit.ari.edge import Edge, Wire, handshake, running
 
 ALL = "/ari/events?app={}&subscribeAll=true"
 

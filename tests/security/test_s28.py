@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from switchroom.ari.routes import TABLE, Role, Route
-from unit.ari.edge import RO, RW, Edge, basic, event_loop_policy, handshake, running
-
-__all__ = ["event_loop_policy"]
+from unit.ari.edge import RO, RW, Edge, basic, handshake, running
 
 WHO: dict[str, tuple[str, str] | None] = {
     "none": None,

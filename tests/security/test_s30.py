@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from unit.ari.edge import RW, Edge, event_loop_policy, running
-
-__all__ = ["event_loop_policy"]
+from unit.ari.edge import RW, Edge, running
 
 _ODD = [
     "..",

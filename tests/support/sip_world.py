@@ -261,8 +261,9 @@ def authorized(text: str, challenge: Response, user: str, password: str = "") ->
     ha1 = _md5(f"{user}:{params['realm']}:{password or user + 'pw'}")
     response = _md5(f"{ha1}:{params['nonce']}:00000001:abc:auth:{_md5(f'{method}:{uri}')}")
     header = (
-        f'Authorization: Digest username="{user}", realm="{params["realm"]}", nonce="{params["nonce"]}", uri="{uri}", '
-        f'response="{response}", algorithm=MD5, qop=auth, nc=00000001, cnonce="abc", opaque="{params.get("opaque", "")}"'
+        f'Authorization: Digest username="{user}", realm="{params["realm"]}", nonce="{params["nonce"]}", '
+        f'uri="{uri}", response="{response}", algorithm=MD5, qop=auth, nc=00000001, cnonce="abc", '
+        f'opaque="{params.get("opaque", "")}"'
     )
     text = re.sub(r"branch=z9hG4bK-(\d+)", r"branch=z9hG4bK-a\1", text)
     text = re.sub(r"CSeq: (\d+)", lambda m: f"CSeq: {int(m[1]) + 1}", text)

@@ -90,46 +90,42 @@ _COMMON = {
 }
 
 
-def _event(name: str, description: str, /, **fields: dict[str, Any]) -> dict[str, Any]:
-    return _model(name, description, **fields)
-
-
 #: Every event an application may get.
 EVENTS = (
-    _event(
+    _model(
         "ApplicationReplaced",
         "Another WebSocket registered the application; this one gets no more of its events.",
     ),
-    _event(
+    _model(
         "ChannelUserevent",
         "An event a client made.",
         eventname=_field("string", "Its name"),
         userevent=_field("object", "What it says"),
         endpoint=_field("Endpoint", "The endpoint it is about", required=False),
     ),
-    _event(
+    _model(
         "ContactStatusChange",
         "A contact of an endpoint came, went, or became reachable or unreachable.",
         endpoint=_field("Endpoint", "The endpoint"),
         contact_info=_field("ContactInfo", "The contact"),
     ),
-    _event(
+    _model(
         "DeviceStateChanged",
         "A device has a new state.",
         device_state=_field("DeviceState", "The device and its state"),
     ),
-    _event(
+    _model(
         "EndpointStateChange",
         "An endpoint's state or calls changed.",
         endpoint=_field("Endpoint", "The endpoint"),
     ),
-    _event(
+    _model(
         "PeerStatusChange",
         "An endpoint as a whole became reachable or unreachable.",
         endpoint=_field("Endpoint", "The endpoint"),
         peer=_field("Peer", "What is known of it"),
     ),
-    _event(
+    _model(
         "TextMessageReceived",
         "An endpoint sent a text.",
         message=_field("TextMessage", "The text"),
@@ -276,10 +272,12 @@ def _declaration(name: str, routes: list[Route]) -> dict[str, Any]:
 
 
 def _operation(route: Route) -> dict[str, Any]:
-    operation: dict[str, Any] = {"httpMethod": route.method, "summary": route.summary}
-    if route.notes:
-        operation["notes"] = route.notes
-    operation |= {"nickname": route.nickname, "responseClass": route.response}
+    operation: dict[str, Any] = {
+        "httpMethod": route.method,
+        "summary": route.summary,
+        "nickname": route.nickname,
+        "responseClass": route.response,
+    }
     if route.upgrade:
         operation |= {"upgrade": "websocket", "websocketProtocol": "ari"}
     operation["parameters"] = [_parameter(parameter) for parameter in route.parameters]

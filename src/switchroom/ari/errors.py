@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
-from switchroom.model.errors import DomainError, EndpointNotFound, InvalidParameter, Overloaded
+from switchroom.model.errors import (
+    ConfigurationUnusable,
+    Conflict,
+    DomainError,
+    EndpointNotFound,
+    Full,
+    InvalidParameter,
+    MessageNotFound,
+    ObjectNotFound,
+    ObjectReadOnly,
+    Overloaded,
+    ReferralNotFound,
+)
 
-_STATUS: dict[type[DomainError], int] = {InvalidParameter: 400, EndpointNotFound: 404, Overloaded: 503}
+_STATUS: dict[type[DomainError], int] = {
+    InvalidParameter: 400,
+    ObjectReadOnly: 403,
+    EndpointNotFound: 404,
+    MessageNotFound: 404,
+    ReferralNotFound: 404,
+    ObjectNotFound: 404,
+    Conflict: 409,
+    ConfigurationUnusable: 409,
+    Overloaded: 503,
+    Full: 507,
+}
 
 
 class Refusal(Exception):

@@ -19,6 +19,9 @@ BODY_BYTES: Final = 40_960
 #: A body that takes longer is an attempt to hold the connection.
 BODY_SECONDS: Final = 30.0
 
+#: Whoever does not take a response in this time wants to hold its memory.
+RESPONSE_SECONDS: Final = 60.0
+
 #: How long the rest of a refused body is read and forgotten, so that the client sees the answer and no reset.
 LINGER_SECONDS: Final = 5.0
 

@@ -6,6 +6,7 @@ small answers a second that is most of the work. Only documented parts of ``Stre
 
 from __future__ import annotations
 
+import asyncio
 import time
 from email.utils import formatdate
 from http import HTTPStatus
@@ -16,9 +17,11 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpVersion11
 
+from switchroom.ari.limits import RESPONSE_SECONDS
+
 JSON: Final = b"application/json"
 
-#: Larger bodies are not copied behind the head, and the writer waits for the peer to take them.
+#: Larger bodies are not copied behind the head; and no more than this waits for a peer that does not read.
 _LARGE = 65_536
 
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
@@ -97,7 +100,8 @@ class Reply(web.StreamResponse):
         else:
             transport.write(lines)
             transport.write(body)
-            await request.writer.drain()
+        if transport.get_write_buffer_size() > _LARGE:
+            await _taken(request, transport)
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:
@@ -118,6 +122,16 @@ class Reply(web.StreamResponse):
             self.media,
             length,
         )
+
+
+async def _taken(request: web.BaseRequest, transport: asyncio.Transport) -> None:
+    """Waits until the peer has taken most of what was written, before its next request is served."""
+    try:
+        async with asyncio.timeout(RESPONSE_SECONDS):
+            await request.writer.drain()
+    except TimeoutError:
+        transport.abort()
+        raise ConnectionResetError("the client does not read its response") from None
 
 
 def error_body(message: str) -> bytes:

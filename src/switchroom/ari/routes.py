@@ -49,7 +49,6 @@ class Route:
     response: str
     parameters: tuple[Parameter, ...] = ()
     errors: tuple[tuple[int, str], ...] = ()
-    notes: str = ""
     upgrade: bool = False
     #: Another method that does the same, unless strict (charter ruling 11). Not in Allow, not documented.
     alias: str = ""

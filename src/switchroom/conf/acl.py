@@ -6,7 +6,7 @@ and a list that does not exist denies everybody.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, TypeAlias
 
@@ -65,14 +65,20 @@ ACL = Table(
 class AccessLists:
     """The lists of acl.conf by name, for those who name them."""
 
-    def __init__(self, sections: Sequence[Section], problems: Problems) -> None:
+    def __init__(self, sections: Sequence[Section], problems: Problems, known: Mapping[str, Rules] = {}) -> None:
+        """``known`` are lists that were read before."""
         reader = TableReader(ACL, problems)
         self._problems = problems
-        self._lists: dict[str, Rules] = {}
+        self._lists: dict[str, Rules] = dict(known)
         for section in sections:
             if not section.template:
                 rules = reader.read(section).get("rules", ())
                 self._lists[section.name] = self._lists.get(section.name, ()) + rules
+
+    @property
+    def by_name(self) -> dict[str, Rules]:
+        """All lists."""
+        return self._lists
 
     def resolve(self, values: dict[str, Any], field: str, section: Section, prefix: str = "") -> None:
         """Replaces what ``acl_options(prefix)`` left in ``values`` by one list under ``field``."""

@@ -63,6 +63,7 @@ class _Directory:
             ari=self._ari(access),
             switchroom=read_switchroom(own, self._problems) if own is not None else SwitchroomSettings(),
             listed=tuple(self._listed()),
+            access_lists=access.by_name,
         )
 
     def _sections(self, name: str) -> list[Section] | None:

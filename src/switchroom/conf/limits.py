@@ -29,3 +29,6 @@ MAX_SHOWN = 80
 
 #: Looking for the nearest of ten thousand names takes a tenth of a second: not for ten thousand mistakes.
 MAX_SUGGESTIONS = 50
+
+#: Bytes in the name of an object made at run time; Asterisk's own buffers for such names are no longer.
+MAX_OBJECT_NAME = 128

@@ -41,7 +41,7 @@ def read_pjsip(sections: Sequence[Section], access: AccessLists, problems: Probl
     """The settings of pjsip.conf. An object that can not work is left out, with an error."""
     found = _Kinds(problems)
     found.sort(sections)
-    objects = _Objects(found.sections, access, problems)
+    objects = Objects(found.sections, access, problems)
     general = objects.general()
     settings = SipSettings(
         transports=_each(found.sections["transport"], objects.transport),
@@ -123,7 +123,7 @@ def _last_type(options: Sequence[Option]) -> str | None:
     return kind
 
 
-class _Objects:
+class Objects:
     """Makes the settings of one section at a time."""
 
     def __init__(self, sections: dict[str, dict[str, Section]], access: AccessLists, problems: Problems) -> None:

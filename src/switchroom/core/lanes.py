@@ -51,11 +51,16 @@ class Turn(Generic[Item]):
             self._lane.items.popleft()
             self._lanes.run(self._lane)
 
-    def retry(self, delay: float) -> None:
-        """It failed for now: it stays first and goes again after ``delay`` seconds, or when the lane is woken."""
-        if self._end():
-            self._lane.paused = True
-            self._lanes.resume_later(self._lane, delay)
+    def retry(self, delay: float) -> bool:
+        """It failed for now: it stays first and goes again after ``delay`` seconds, or when the lane is woken.
+
+        False when there is no such lane any more: the contact is gone, and the item with it.
+        """
+        if not self._end() or not self._lanes.keeps(self._lane):
+            return False
+        self._lane.paused = True
+        self._lanes.resume_later(self._lane, delay)
+        return True
 
     def _end(self) -> bool:
         lane = self._lane
@@ -74,6 +79,7 @@ class Lanes(Generic[Item]):
         self._clock = clock
         self._begin = begin
         self._lanes: dict[Key, _Lane[Item]] = {}
+        self._stopped = False
 
     def __len__(self) -> int:
         return len(self._lanes)
@@ -99,6 +105,13 @@ class Lanes(Generic[Item]):
             lane.held = lane.paused = False
             self.run(lane)
 
+    def nudge(self, key: Key) -> None:
+        """A head that waits for its next attempt has it now; a held lane stays held."""
+        lane = self._lanes.get(key)
+        if lane is not None and lane.paused:
+            lane.paused = False
+            self.run(lane)
+
     def hold(self, key: Key) -> None:
         """The contact can not be reached: what is not on its way waits for ``wake``."""
         lane = self._lanes.get(key)
@@ -113,6 +126,14 @@ class Lanes(Generic[Item]):
         items = list(lane.items)
         return items[1:] if lane.active else items
 
+    def stop(self) -> None:
+        """Begins nothing any more."""
+        self._stopped = True
+
+    def keeps(self, lane: _Lane[Item]) -> bool:
+        """Whether the lane was not given up."""
+        return self._lanes.get(lane.key) is lane
+
     def resume_later(self, lane: _Lane[Item], delay: float) -> None:
         """Ends the pause of a lane's head after ``delay`` seconds, unless something else did before."""
         turn = lane.turn
@@ -126,7 +147,7 @@ class Lanes(Generic[Item]):
 
     def run(self, lane: _Lane[Item]) -> None:
         """Begins heads until one is on its way. Not recursive: an end that comes at once only ends a turn."""
-        if lane.running or self._lanes.get(lane.key) is not lane:
+        if lane.running or self._stopped or self._lanes.get(lane.key) is not lane:
             return
         lane.running = True
         try:

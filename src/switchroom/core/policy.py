@@ -35,6 +35,7 @@ def forbidden(host: str, *, loopback: bool) -> str | None:
     return None
 
 
+@lru_cache(maxsize=JUDGED_ADDRESSES)
 def is_loopback(host: str) -> bool:
     """Whether a literal address is a loopback one; False for names."""
     address = _literal(host)

@@ -121,7 +121,7 @@ class Registry:
         self._technologies.setdefault(endpoint.technology.upper(), endpoint.technology)
         self._sorted = None
         events: list[EndpointEvent] = [EndpointStateChange(endpoint=record.snapshot, at=self._clock.wall())]
-        for name in aors:
+        for name in dict.fromkeys(aors):
             aor = self.declare(endpoint.technology, name)
             record.aors.append(aor)
             aor.endpoints.append(record)

@@ -1,6 +1,6 @@
 """What happens to endpoints: the events the core publishes.
 
-Names are ARI's. ``endpoint`` is the snapshot at the moment of the event; ``at`` is wall-clock seconds.
+Names are ARI's, or additions in their style. ``endpoint`` is the snapshot at the moment of the event; ``at`` is wall-clock seconds.
 """
 
 from __future__ import annotations
@@ -9,13 +9,19 @@ import msgspec
 
 from switchroom.model.endpoint import ContactStatus, Endpoint
 from switchroom.model.message import ReceivedText
+from switchroom.model.record import MessageRecord, ReferralRecord
 
 
-class EndpointEvent(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """Anything that happened."""
+
+    at: float
+
+
+class EndpointEvent(Event, frozen=True, kw_only=True):
     """Any event about one endpoint."""
 
     endpoint: Endpoint
-    at: float
 
 
 class EndpointStateChange(EndpointEvent, frozen=True, kw_only=True):
@@ -45,3 +51,17 @@ class TextMessageReceived(EndpointEvent, frozen=True, kw_only=True):
     """A text came from an endpoint."""
 
     message: ReceivedText
+
+
+class TextMessageStatusChange(Event, frozen=True, kw_only=True):
+    """A text we were asked to send has another state, as a whole or at one contact. ``message`` is live: who
+    wants to keep it takes a copy.
+    """
+
+    message: MessageRecord
+
+
+class ReferStatusChange(Event, frozen=True, kw_only=True):
+    """A referral got further. ``referral`` is live: who wants to keep it takes a copy."""
+
+    referral: ReferralRecord

@@ -40,6 +40,10 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     contact: str
     #: What the technology needs to send it; opaque to the core.
     route: object
+    #: False when the contact is known to be unreachable, and there is another: it waits until the contact is back.
+    reachable: bool = True
+    #: Deliveries with the same one go one at a time, in order; the contact, unless the technology tries several.
+    lane: str = ""
 
 
 class DeliveryState(StrEnum):

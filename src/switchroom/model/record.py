@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from switchroom.model.message import ReferralState
+
 
 class MessageState(StrEnum):
     """ARI addition ``/messages/{id}``; the last four are final."""
@@ -54,6 +56,8 @@ class MessageRecord(msgspec.Struct, kw_only=True):
     headers: dict[str, str] = {}
     #: SHA-256 in hex of what makes two messages the same (technology, destination, sender, body, headers).
     digest: str = ""
+    #: As in ``TextMessage``.
+    max_forwards: int | None = None
     #: Kept while the endpoint has no contact.
     offline: bool = False
     state: MessageState = MessageState.QUEUED
@@ -61,3 +65,19 @@ class MessageRecord(msgspec.Struct, kw_only=True):
     updated: float = 0.0
     expires: float
     deliveries: list[DeliveryRecord] = []
+
+
+class ReferralRecord(msgspec.Struct, kw_only=True):
+    """A referral and how far it got; known while the process lives. Times are wall-clock seconds."""
+
+    id: str
+    technology: str
+    #: Without the technology, as the caller wrote it; see ``Referral``.
+    destination: str
+    sender: str
+    refer_to: str
+    state: ReferralState = ReferralState.SENT
+    status_code: int = 0
+    reason: str = ""
+    created: float
+    updated: float

@@ -266,3 +266,5 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     ari: AriSettings = AriSettings()
     switchroom: SwitchroomSettings = SwitchroomSettings()
     listed: tuple[ListedEndpoint, ...] = ()
+    #: acl.conf, for what names its lists later.
+    access_lists: dict[str, tuple[AccessRule, ...]] = {}

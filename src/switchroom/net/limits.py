@@ -42,3 +42,60 @@ RESOLVE_TIMEOUT: Final = 5.0
 
 #: Peers whose route is remembered; routes change seldom, and a server restart asks anew.
 MAX_ROUTES = 1024
+
+#: Connections of all listeners at one time: twice the ten thousand endpoints of a small installation.
+MAX_CONNECTIONS: Final = 20_000
+
+#: Connections from one address (one /64 of IPv6): a house of a few thousand phones may share one behind its NAT.
+MAX_CONNECTIONS_PER_ADDRESS: Final = 2_500
+
+#: Of those, ones that have not sent a message yet: phones need a moment for that, whoever holds many is no phone.
+MAX_UNPROVEN_PER_ADDRESS: Final = 256
+
+#: File descriptors left to HTTP, the store and name servers when connections would take all there are.
+RESERVED_DESCRIPTORS: Final = 512
+
+#: Seconds until the first whole message must have come (threats.md S23).
+FIRST_MESSAGE_SECONDS: Final = 10.0
+
+#: Seconds a TLS handshake may take.
+HANDSHAKE_SECONDS: Final = 5.0
+
+#: Seconds for the goodbyes of TLS and WebSocket, and for connections to end when the server stops.
+GOODBYE_SECONDS: Final = 1.0
+
+#: Seconds to open a connection; less than a transaction waits, so that the next address still has its turn.
+CONNECT_SECONDS: Final = 5.0
+
+#: Connections being opened at one time: a flood of contacts on silent addresses must not become one of sockets.
+MAX_CONNECTING: Final = 256
+
+#: Seconds without use after which a connection we opened is closed: longer than any transaction of 32 s.
+OUTGOING_IDLE_SECONDS: Final = 40.0
+
+#: Bytes that wait for a peer that does not read; then it is disconnected (threats.md S22).
+MAX_UNSENT: Final = 256 * 1024
+
+#: Connections accepted in one wake-up: the loop's other work waits no longer than these take.
+ACCEPT_BATCH: Final = 64
+
+#: Connections that wait in the kernel to be accepted: every phone of a building comes back after a power cut.
+BACKLOG: Final = 1024
+
+#: Seconds without accepting after the system ran out of file descriptors or memory.
+ACCEPT_PAUSE: Final = 1.0
+
+#: Seconds of silence until the kernel asks whether a peer is still there, between its questions, and how many
+#: stay unanswered: a phone whose power was cut is found out within two minutes.
+KEEPALIVE_IDLE: Final = 60
+KEEPALIVE_INTERVAL: Final = 15
+KEEPALIVE_PROBES: Final = 4
+
+#: Milliseconds sent bytes may stay unacknowledged, or unread in a full window, before the kernel ends a connection.
+UNACKNOWLEDGED_MILLISECONDS: Final = 30_000
+
+#: Bytes of a WebSocket message; SIP in browsers stays far below, and Asterisk takes no more.
+MAX_FRAME: Final = 65_536
+
+#: Seconds between our pings, so that proxies keep a quiet WebSocket open.
+PING_SECONDS: Final = 30.0

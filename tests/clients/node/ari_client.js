@@ -11,6 +11,7 @@ console.log = console.error;
 
 let ari;
 let app;
+let connections = 0;
 
 function tell(...what) {
   process.stdout.write(JSON.stringify(what) + '\n');
@@ -32,10 +33,11 @@ function content(text, variables) {
 }
 
 const commands = {
-  async connect(url, user, password, name) {
+  async connect(url, user, password, name, everything) {
     ari = await client.connect(url, user, password);
     app = name;
-    await ari.start(app);
+    ari.on('WebSocketConnected', () => (connections += 1));
+    await ari.start(app, everything);
   },
 
   operations: async (resource) => Object.keys(ari[resource]).sort(),
@@ -77,9 +79,9 @@ const commands = {
     (await ari.endpoints.get({ tech, resource })).on(type, told);
   },
 
-  // Ends once the library has come back by itself after it lost its WebSocket, which need not have happened yet.
+  // Ends once the library has come back by itself after it lost its WebSocket.
   async reconnected() {
-    await new Promise((resolve) => ari.once('WebSocketConnected', resolve));
+    if (connections < 2) await new Promise((resolve) => ari.once('WebSocketConnected', resolve));
   },
 
   async ping() {

@@ -30,11 +30,12 @@ class Commands:
     app: str
     running: asyncio.Task[None]
 
-    async def connect(self, url: str, user: str, password: str, app: str) -> None:
+    async def connect(self, url: str, user: str, password: str, app: str, everything: bool) -> None:
+        assert not everything, "the library has no way to ask for everything"
         self.ari = await aioari.connect(url, user, password)
         self.app = app
         self.running = asyncio.create_task(self.ari.run(apps=app))
-        while not self.ari.websockets:
+        while not self.ari.websockets:  # the library tells in no other way that it is connected
             await asyncio.wait([self.running], timeout=0.01)
             if self.running.done():
                 await self.running

@@ -27,10 +27,10 @@ class Commands:
 
     client: Any = None
 
-    async def connect(self, url: str, user: str, password: str, app: str) -> None:
+    async def connect(self, url: str, user: str, password: str, app: str, everything: bool) -> None:
         where = urlsplit(url)
         self.client = AriClient(host=where.hostname, port=where.port, ari_user=user, ari_password=password)
-        await self.client.connect(app=app)
+        await self.client.connect(app=app, subscribe_to_all=everything)
 
     async def close(self) -> None:
         if self.client is not None and self.client.ws is not None:

@@ -10,8 +10,6 @@ from ipaddress import ip_network
 from typing import Any, NamedTuple
 
 import msgspec
-import pytest
-import uvloop
 
 from switchroom.ari.service import AriService
 from switchroom.core.bus import Bus
@@ -35,12 +33,6 @@ ENTITY_ID = "02:fc:00:00:00:01"
 HASHED = (
     "$6$rounds=1000$switchroom$zuwTftiDMGMbVieONbRuhsbJZ./u5NNas6YCbXhWbkcqKEGx4fd7DGDu.adz29sUtza12J8lKZk.AsKz8jd2P/"
 )
-
-
-@pytest.fixture(scope="session")
-def event_loop_policy() -> asyncio.AbstractEventLoopPolicy:
-    """The loop the server runs on; its transports are not quite those of the standard library."""
-    return uvloop.EventLoopPolicy()
 
 
 class FakeClock:

@@ -244,3 +244,48 @@ async def test_a_port_that_is_taken() -> None:
 
 async def test_these_tests_run_on_the_loop_of_the_server(edge: Edge) -> None:
     assert type(asyncio.get_running_loop()).__module__ == "uvloop"
+
+
+async def test_half_a_request_is_not_waited_for_without_end() -> None:
+    async with running(http={"session_keep_alive": 0.05}) as edge:
+        for start in (b"", b"GET /ari HTTP/1.1\r\nA: "):
+            wire = await edge.open()
+            wire.send(start)
+            assert await asyncio.wait_for(wire.ended(), 5)
+            await wire.close()
+
+
+async def test_responses_nobody_reads_do_not_pile_up(edge: Edge) -> None:
+    """A client that sends requests and reads nothing is served no further than its buffers reach."""
+    wire = await edge.open()
+    reading: Any = wire.writer.transport
+    reading.pause_reading()
+    ask = request("GET", "/ari/endpoints", {"Authorization": RW}) * 100
+
+    async def flood() -> None:
+        while True:
+            wire.send(ask)
+            await wire.writer.drain()
+
+    flooding = asyncio.create_task(flood())
+    (connection,) = edge.service._connections.connections
+    await until(lambda: connection._reading_paused or connection._buffer_paused, "the requests to stop")
+    transport = connection.transport
+    assert transport is not None
+    assert transport.get_write_buffer_size() < 200_000
+    assert (await edge.ask("GET", CAROL)).status == 200
+    flooding.cancel()
+    await asyncio.wait((flooding,))
+    await wire.close()
+
+
+async def test_a_response_nobody_takes_ends_the_connection(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("switchroom.ari.reply.RESPONSE_SECONDS", 0.05)
+    monkeypatch.setattr(edge.registry, "listing", lambda: b"x" * 20_000_000)
+    wire = await edge.open()
+    reading: Any = wire.writer.transport
+    reading.pause_reading()
+    wire.send(request("GET", "/ari/endpoints", {"Authorization": RW}))
+    await until(lambda: bool(edge.service._connections.requests_count), "the request to be served")
+    await until(lambda: not edge.service._connections.count, "the connection to be ended")
+    await wire.close()

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from enum import Enum
+from hashlib import blake2s
 
 from switchroom.model.settings import SipEndpointSettings
 from switchroom.tech.sip.directory import Credential, Directory
-from switchroom.tech.sip.limits import FAILURE_WINDOW, MAX_FAILURE_ENTRIES, MAX_FAILURES
+from switchroom.tech.sip.limits import FAILURE_WINDOW, MAX_COUNTED_NAME, MAX_FAILURE_ENTRIES, MAX_FAILURES
 from switchroom.wire.sip.digest import Credentials, hash_ha1, names_target, parse_credentials, verify, write_challenge
 from switchroom.wire.sip.errors import SipError
 from switchroom.wire.sip.events import RequestReceived
@@ -62,6 +63,7 @@ class Authenticator:
         self._failures = Failures()
         general = directory.general
         self._opaque = token()[:16]
+        self._faces = _faces(directory)
         self._decoys = {
             name: hash_ha1(name, "nobody", general.default_realm, token()) for name in ("MD5", "SHA-256", "SHA-512-256")
         }
@@ -82,12 +84,13 @@ class Authenticator:
                 credentials = parse_credentials(line)
             except SipError:
                 continue
-            if self._failures.exhausted(source, credentials.username, now):
+            name = credentials.username[:MAX_COUNTED_NAME]
+            if self._failures.exhausted(source, name, now):
                 continue
             found = self._examine(request, credentials, candidates, source, now)
             if found is not Proof.UNPROVEN:
                 return found
-            self._failures.add(source, credentials.username, now)
+            self._failures.add(source, name, now)
         return found
 
     def _examine(
@@ -100,16 +103,20 @@ class Authenticator:
     ) -> Proof:
         algorithm = credentials.algorithm
         matched = None
-        secret = None
+        tried = False
         for candidate in candidates:
-            if candidate.username == credentials.username and candidate.realm == credentials.realm:
-                secret = candidate.ha1(algorithm) if algorithm in candidate.algorithms else None
-                if secret is not None:
+            if candidate.username != credentials.username or candidate.realm != credentials.realm:
+                continue
+            secret = candidate.ha1(algorithm) if algorithm in candidate.algorithms else None
+            if secret is not None:
+                tried = True
+                if verify(credentials, secret, request.method, request.body):
                     matched = candidate
                     break
-        # The same digest work is done for a name that does not exist (threats.md S11).
-        right = verify(credentials, secret or self._decoys.get(algorithm, ""), request.method, request.body)
-        if matched is None or not right or not names_target(credentials, request.uri):
+        if not tried:
+            # The same digest work is done for a name that does not exist (threats.md S11).
+            verify(credentials, self._decoys[algorithm], request.method, request.body)
+        if matched is None or not names_target(credentials, request.uri):
             return Proof.UNPROVEN
         verdict = self._nonces.check(
             credentials.nonce, source, matched.realm, credentials.nc, now, matched.nonce_lifetime
@@ -119,15 +126,23 @@ class Authenticator:
         return Proof.STALE if verdict is NonceVerdict.STALE else Proof.UNPROVEN
 
     def challenges(
-        self, endpoint: SipEndpointSettings | None, source: str, now: float, *, stale: bool
+        self, endpoint: SipEndpointSettings | None, incoming: RequestReceived, now: float, *, stale: bool
     ) -> list[tuple[str, str]]:
-        """WWW-Authenticate headers, one for each algorithm, the preferred first (RFC 8760 2.4)."""
-        general = self._directory.general
-        realm, algorithms = general.default_realm, general.default_auth_algorithms_uas
-        if endpoint is not None:
-            credentials = self._directory.credentials(endpoint)
-            if credentials:
-                realm, algorithms = credentials[0].realm, credentials[0].algorithms
+        """WWW-Authenticate headers, one for each algorithm, the preferred first (RFC 8760 2.4).
+
+        A stranger is shown what some endpoint would be, always the same for one name: a realm or algorithm
+        of its own would else tell who exists (threats.md S10).
+        """
+        source = incoming.flow.host
+        credentials = self._directory.credentials(endpoint) if endpoint is not None else ()
+        if credentials:
+            realm, algorithms = credentials[0].realm, credentials[0].algorithms
+        elif len(self._faces) == 1:
+            realm, algorithms = self._faces[0]
+        else:
+            name = str(incoming.request.from_.uri.user).encode("utf-8", "surrogateescape")
+            digest = blake2s(name, key=self._opaque.encode(), digest_size=8).digest()
+            realm, algorithms = self._faces[int.from_bytes(digest) % len(self._faces)]
         return [
             (
                 "WWW-Authenticate",
@@ -135,3 +150,14 @@ class Authenticator:
             )
             for algorithm in algorithms
         ]
+
+
+def _faces(directory: Directory) -> list[tuple[str, tuple[str, ...]]]:
+    """Realm and algorithms that each endpoint with a secret is challenged with: one when all are alike."""
+    general = directory.general
+    shown = [
+        (credentials[0].realm, credentials[0].algorithms)
+        for endpoint in directory.endpoints.values()
+        if (credentials := directory.credentials(endpoint))
+    ]
+    return shown if len(set(shown)) > 1 else shown[:1] or [(general.default_realm, general.default_auth_algorithms_uas)]

@@ -8,6 +8,7 @@ from switchroom.model.settings import (
     AccessRule,
     AorSettings,
     AuthSettings,
+    IdentifySettings,
     SipEndpointSettings,
     SipSettings,
 )
@@ -54,11 +55,11 @@ class Directory:
         self._networks: list[tuple[IPv4Network | IPv6Network, int, str]] = []
         self.by_header: list[tuple[str, str, str]] = []
         self.by_request_uri: list[tuple[str, str]] = []
-        self.unresolved: list[tuple[str, str]] = []
+        self.unresolved: list[tuple[str, IdentifySettings]] = []
         for identify in settings.identifies.values():
             for network, port in identify.match:
                 self.match_network(network, port, identify.endpoint)
-            self.unresolved += [(host, identify.endpoint) for host in identify.match_hosts]
+            self.unresolved += [(host, identify) for host in identify.match_hosts]
             if identify.match_header:
                 name, pattern = identify.match_header
                 self.by_header.append((name.lower(), pattern, identify.endpoint))
@@ -69,6 +70,22 @@ class Directory:
             r for acl in settings.acls.values() for r in acl.contact_rules
         )
         self.transport_domains = tuple(t.domain for t in settings.transports.values() if t.domain)
+        self._multi_domain = not self.general.disable_multi_domain and any("@" in name for name in self.endpoints)
+        self.identifiers = tuple(self._identifiers())
+
+    def _identifiers(self) -> list[str]:
+        """The ways to identify that can find anybody, in order; those not listed go last (spec/sip.md 6.6)."""
+        listed = self.general.endpoint_identifier_order
+        useful = {
+            "username": True,
+            "anonymous": any(name.partition("@")[0] == "anonymous" for name in self.endpoints),
+            "ip": bool(self._hosts or self._networks or self.unresolved),
+            "header": bool(self.by_header),
+            "request_uri": bool(self.by_request_uri),
+            "auth_username": any("auth_username" in e.identify_by for e in self.endpoints.values()),
+        }
+        order = dict.fromkeys((*listed, "header", "request_uri", "auth_username"))
+        return [method for method in order if useful.get(method)]
 
     def match_network(self, network: IPv4Network | IPv6Network, port: int, endpoint: str) -> None:
         """Requests from this network (and port, unless 0) are this endpoint's."""
@@ -77,9 +94,9 @@ class Directory:
         else:
             self._networks.append((network, port, endpoint))
 
-    def match_address(self, host: str, endpoint: str) -> None:
+    def match_address(self, host: str, port: int, endpoint: str) -> None:
         """As ``match_network``, for an address a name of ``match`` resolved to."""
-        self.match_network(ip_network(host), 0, endpoint)
+        self.match_network(ip_network(host), port, endpoint)
 
     def by_source(self, host: str, port: int) -> str | None:
         """The endpoint that ``identify`` gives to a source address."""
@@ -97,7 +114,7 @@ class Directory:
     def by_name(self, user: str, domain: str) -> SipEndpointSettings | None:
         """The endpoint ``user@domain``, ``user@alias-target`` or ``user`` (spec/sip.md 6.6)."""
         endpoints = self.endpoints
-        if not self.general.disable_multi_domain:
+        if self._multi_domain:
             found = endpoints.get(f"{user}@{domain}")
             if found is None and domain in self.settings.domain_aliases:
                 found = endpoints.get(f"{user}@{self.settings.domain_aliases[domain]}")

@@ -7,7 +7,7 @@ answered from ``outbound_auth`` for the configured realm alone, at most twice (t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from switchroom.core.policy import NO_LITERAL, forbidden, is_loopback
@@ -16,8 +16,8 @@ from switchroom.model.endpoint import Contact
 from switchroom.model.errors import InvalidParameter
 from switchroom.model.settings import AuthSettings, SipEndpointSettings
 from switchroom.tech.sip.directory import Directory
-from switchroom.tech.sip.limits import MAX_ADDRESSES, MAX_CHALLENGES
-from switchroom.tech.sip.transports import Listener, Transports
+from switchroom.tech.sip.limits import MAX_ADDRESSES, MAX_CHALLENGES, MAX_DATAGRAM
+from switchroom.tech.sip.transports import Listener, Transports, host_port, next_host
 from switchroom.wire.sip.digest import answer, hash_ha1, parse_challenge
 from switchroom.wire.sip.errors import SipError
 from switchroom.wire.sip.headers import parse_name_addr
@@ -52,6 +52,7 @@ class Exchange:
         "headers",
         "hop",
         "listener",
+        "listeners",
         "loopback",
         "method",
         "rounds",
@@ -75,6 +76,8 @@ class Exchange:
         self.body = body
         self.endpoint = endpoint
         self.listener = hop.listener
+        #: For a name, which listener reaches its IPv4 (False) and its IPv6 addresses (True).
+        self.listeners: Mapping[bool, Listener] = {}
         self.loopback = hop.loopback
         self.hop = hop
         self.addresses: list[tuple[str, int]] = list(hop.addresses)
@@ -100,7 +103,16 @@ class NextHop(NamedTuple):
     @property
     def host(self) -> str:
         """The peer as far as it is known before resolving; for choosing our own address."""
-        return self.addresses[0][0] if self.addresses else self.uri.host.strip("[]")
+        return self.addresses[0][0] if self.addresses else next_host(self.uri)
+
+
+def refuse_oversized(hop: NextHop, target: str, headers: Sequence[tuple[str, str]], body: bytes) -> None:
+    """What does not fit a datagram is refused, not lost (InvalidParameter)."""
+    size = len(target) + len(body)
+    for name, value in headers:
+        size += len(name) + len(value if value.isascii() else value.encode("utf-8", "surrogateescape")) + 4
+    if size > MAX_DATAGRAM and hop.listener.protocol == "udp":
+        raise InvalidParameter("the request does not fit a UDP datagram")
 
 
 class Exchanges:
@@ -160,10 +172,12 @@ class Exchanges:
             or bool(proxy)
             or (contact is not None and (contact.static or is_loopback(contact.address.rpartition(":")[0])))
         )
-        host = (hop.param("maddr") or hop.host).strip("[]")
+        host = next_host(hop)
         reason = forbidden(host, loopback=loopback)
         if reason is None:
             port = hop.port or DEFAULT_PORT[listener.protocol]
+            if self._transports.is_own(listener.protocol, host, port):
+                raise InvalidParameter(f"no packet goes to {host_port(host, port)}: it is this server")
             return NextHop(listener, hop, routes, ((host, port),), loopback)
         if reason != NO_LITERAL:
             raise InvalidParameter(f"no packet goes to {host}: {reason}")
@@ -182,18 +196,24 @@ class Exchanges:
 
     async def _resolve(self, exchange: Exchange) -> None:
         uri = exchange.hop.uri
+        protocol = exchange.listener.protocol
         try:
-            found = await self._resolver.resolve(
-                (uri.param("maddr") or uri.host).strip("[]"), uri.port, exchange.listener.protocol
-            )
+            found = await self._resolver.resolve(next_host(uri), uri.port, protocol)
         except OSError as error:
-            self._end(exchange, Outcome(503, f"Name Not Resolved: {error}"))
+            if exchange in self._open:
+                self._end(exchange, Outcome(503, f"Name Not Resolved: {error}"))
             return
+        if exchange not in self._open:
+            return  # abandoned meanwhile
+        families = self._transports.families(exchange.endpoint, exchange.listener)
         allowed = [
             (host, port)
             for host, port in found[:MAX_ADDRESSES]
-            if (":" in host) == exchange.listener.ipv6 and forbidden(host, loopback=exchange.loopback) is None
+            if (":" in host) in families
+            and forbidden(host, loopback=exchange.loopback) is None
+            and not self._transports.is_own(protocol, host, port)
         ]
+        exchange.listeners = families
         if not allowed:
             self._end(exchange, Outcome(503, "No Address Allowed"))
             return
@@ -202,7 +222,7 @@ class Exchanges:
 
     def _send(self, exchange: Exchange) -> None:
         host, port = exchange.addresses[0]
-        listener = exchange.listener
+        listener = exchange.listeners.get(":" in host, exchange.listener)
         headers = [*exchange.headers, ("CSeq", f"{exchange.cseq} {exchange.method}")]
         outgoing = Outgoing(exchange.method, exchange.target, headers, exchange.body, listener.sent_by(host))
         try:
@@ -223,7 +243,7 @@ class Exchanges:
             return
         if status in (401, 407) and self._prove(exchange, response):
             return
-        if status == 503 and self._next_address(exchange):
+        if status in (408, 503) and self._next_address(exchange):
             return
         self._end(exchange, Outcome(status, response.reason, response))
 

@@ -15,11 +15,8 @@ from switchroom.wire.sip.events import RequestReceived
 
 def identify(directory: Directory, incoming: RequestReceived) -> SipEndpointSettings | None:
     """The endpoint a request claims to be from; None for a stranger, or where its acl forbids the source."""
-    for method in directory.general.endpoint_identifier_order:
-        identifier = _IDENTIFIERS.get(method)
-        if identifier is None:
-            continue
-        endpoint = identifier(directory, incoming)
+    for method in directory.identifiers:
+        endpoint = _IDENTIFIERS[method](directory, incoming)
         if endpoint is not None:
             return endpoint if permits(endpoint.acl, incoming.flow.host) else None
     return None
@@ -49,7 +46,11 @@ def _by_auth_username(directory: Directory, incoming: RequestReceived) -> SipEnd
     except SipError:
         return None
     endpoint = directory.by_name(username, request.from_.uri.host)
-    return endpoint if endpoint is not None and "auth_username" in endpoint.identify_by else None
+    if endpoint is None or "auth_username" not in endpoint.identify_by:
+        return None
+    # Whoever calls themselves by another endpoint's name has to prove that they are that one (threats.md S13).
+    named = directory.by_name(request.from_.uri.unescaped_user, request.from_.uri.host)
+    return endpoint if named is None or named is endpoint else None
 
 
 def _by_header(directory: Directory, incoming: RequestReceived) -> SipEndpointSettings | None:

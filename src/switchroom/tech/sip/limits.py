@@ -9,10 +9,16 @@ MAX_CONTACT_HOST = 255
 #: Contacts in one REGISTER; more than any real phone or max_contacts in use.
 MAX_CONTACTS_PER_REQUEST = 32
 
+#: All Path values of a registration, in characters: a dozen proxies; they go into every request to the phone.
+MAX_PATH = 2048
+
+#: A User-Agent or instance kept with a contact, in characters; nobody reads more, and contacts are many.
+MAX_SHOWN = 255
+
 #: Bytes of a text that is taken in; charter ruling 13.
 MAX_TEXT = 65_536
 
-#: A whole request that fits a UDP datagram over IPv6 and IPv4 alike, in bytes.
+#: Request-URI, headers and body that fit a UDP datagram together with what is added when they are sent, in bytes.
 MAX_DATAGRAM = 65_000
 
 #: Headers a caller may add to one request; far more than programs set, and it fits a datagram.
@@ -21,6 +27,9 @@ MAX_HEADERS = 100
 #: Failed authentications of one name from one source in FAILURE_WINDOW seconds before the next are not
 #: even tried. A phone with a wrong password repeats 16 times in one go (libre), people mistype.
 MAX_FAILURES = 40
+
+#: Characters of a name that failures are counted by: a longer one is no name of a phone.
+MAX_COUNTED_NAME = 64
 
 #: Seconds after which failed authentications are forgiven.
 FAILURE_WINDOW = 60.0
@@ -31,6 +40,12 @@ MAX_FAILURE_ENTRIES = 10_000
 
 #: Rounds of 401 or 407 answered for one request (threats.md S37).
 MAX_CHALLENGES = 2
+
+#: Times a request is sent on by 3xx answers to 3xx answers; Asterisk's bound.
+MAX_REDIRECTS = 5
+
+#: Contacts of 3xx answers that are tried for one request; Asterisk's bound.
+MAX_REDIRECT_CONTACTS = 20
 
 #: Addresses tried for one request when a name has several.
 MAX_ADDRESSES = 8

@@ -11,15 +11,14 @@ from switchroom.model.errors import EndpointNotFound, InvalidParameter
 from switchroom.model.message import Delivery, DeliveryReport, DeliveryState, ReceivedText, TextMessage
 from switchroom.model.settings import SipEndpointSettings
 from switchroom.tech.sip.directory import Directory
-from switchroom.tech.sip.exchange import Exchange, Exchanges, Outcome
-from switchroom.tech.sip.limits import MAX_DATAGRAM
-from switchroom.tech.sip.names import Names, Target
+from switchroom.tech.sip.exchange import Exchange, Exchanges, NextHop, Outcome, refuse_oversized
+from switchroom.tech.sip.names import Names, Target, request_uri, to_header
+from switchroom.tech.sip.redirection import Redirection
 from switchroom.tech.sip.transports import host_port
 from switchroom.tech.sip.variables import headers_from
 from switchroom.wire.sip.events import RequestReceived
 from switchroom.wire.sip.headers import CANONICAL, NameAddr
 from switchroom.wire.sip.message import Request
-from switchroom.wire.sip.uri import Uri
 
 #: Left out of what apps see (charter ruling 14).
 _CREDENTIALS = ("authorization", "proxy-authorization")
@@ -40,7 +39,9 @@ class Messaging:
     ) -> None:
         """``fork``: ``all`` contacts at once, or ``first``: the best, the next when it fails."""
         self._technology = technology
-        self._directory = directory
+        general = directory.general
+        self._max_forwards = str(general.max_forwards)
+        self._user_agent = (("User-Agent", general.user_agent),) if general.user_agent else ()
         self._names = names
         self._exchanges = exchanges
         self._reports = reports
@@ -56,11 +57,14 @@ class Messaging:
         refused: InvalidParameter | None = None
         for target in targets:
             try:
-                planned.append((target, self._exchange(message, target, extra, media_type, body)))
+                hop = self._exchanges.route(target.endpoint, target.uri, target.contact)
             except InvalidParameter as error:
-                if target.contact is None or len(targets) == 1:
+                # Of several contacts one that can not be reached is no reason to refuse.
+                if len(targets) == 1:
                     raise
                 refused = error
+                continue
+            planned.append((target, self._exchange(message, target, hop, extra, media_type, body)))
         if not planned:
             raise EndpointNotFound(f"Endpoint not found: {refused}")
         if self._fork == "first":
@@ -72,28 +76,26 @@ class Messaging:
         self,
         message: TextMessage,
         target: Target,
+        hop: NextHop,
         extra: Sequence[tuple[str, str]],
         media_type: str | None,
         body: bytes,
     ) -> Exchange:
         endpoint = target.endpoint
-        hop = self._exchanges.route(endpoint, target.uri, target.contact)
         sender = self._names.sender(message.sender, endpoint, hop.listener.own_host(hop.host))
-        general = self._directory.general
         uri = request_uri(target.uri, endpoint)
+        hops = self._max_forwards if message.max_forwards is None else str(message.max_forwards)
         headers = [
             *(("Route", route) for route in hop.routes),
             ("From", f"{sender};tag={self._token()}"),
             ("To", str(to_header(target))),
             ("Call-ID", self._token()),
             *extra,
-            ("Max-Forwards", str(general.max_forwards)),
-            ("User-Agent", general.user_agent),
+            ("Max-Forwards", hops),
+            *self._user_agent,
             ("Content-Type", media_type or "text/plain"),
         ]
-        size = len(body) + len(uri) + sum(len(name) + len(value) * 4 + 4 for name, value in headers)
-        if size > MAX_DATAGRAM and hop.listener.protocol == "udp":
-            raise InvalidParameter("the message does not fit a UDP datagram")
+        refuse_oversized(hop, uri, headers, body)
         return Exchange("MESSAGE", uri, headers, body, endpoint, hop)
 
     def _delivery(self, message: TextMessage, target: Target, index: int, exchanges: list[Exchange]) -> Delivery:
@@ -110,12 +112,20 @@ class Messaging:
         """Sends to the first exchange of the route; the rest are tried when it fails (``fork = first``)."""
         exchanges = delivery.route
         assert isinstance(exchanges, list)
-        self._exchanges.start(exchanges[0], partial(self._ended, delivery, exchanges, 0))
+        self._start(delivery, exchanges, 0)
+
+    def _start(self, delivery: Delivery, exchanges: list[Exchange], index: int) -> None:
+        exchange = exchanges[index]
+        done = partial(self._ended, delivery, exchanges, index)
+        if "message" in exchange.endpoint.follow_redirect_methods:
+            Redirection(self._exchanges, exchange, done).start()
+        else:
+            self._exchanges.start(exchange, done)
 
     def _ended(self, delivery: Delivery, exchanges: list[Exchange], index: int, outcome: Outcome) -> None:
         following = index + 1
         if not outcome.success and following < len(exchanges):
-            self._exchanges.start(exchanges[following], partial(self._ended, delivery, exchanges, following))
+            self._start(delivery, exchanges, following)
             return
         self._reports.delivery(
             DeliveryReport(
@@ -125,21 +135,6 @@ class Messaging:
                 reason=outcome.reason,
             )
         )
-
-
-def request_uri(uri: Uri, endpoint: SipEndpointSettings) -> str:
-    """The Request-URI for a target: its own parameters stay, embedded headers do not (RFC 3261 19.1.5)."""
-    if uri.headers:
-        uri = uri.replace(headers="")
-    if endpoint.user_eq_phone and uri.user and uri.user.removeprefix("+").isdigit() and uri.param("user") is None:
-        uri = uri.replace(params=(*uri.params, ("user", "phone")))
-    return str(uri)
-
-
-def to_header(target: Target) -> NameAddr:
-    """The To header of a request to ``target``: no port, no parameters (spec/sip.md 1.5)."""
-    uri = target.uri
-    return NameAddr(target.display, Uri("sip", uri.user, None, uri.host, None), {})
 
 
 # ---- texts that come in

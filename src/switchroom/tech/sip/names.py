@@ -18,8 +18,11 @@ from switchroom.wire.sip.headers import NameAddr, parse_name_addr
 from switchroom.wire.sip.uri import Uri, escape_user, parse_uri
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+#: Half a surrogate pair: JSON can spell it, no header can carry it.
+_NO_TEXT = re.compile(r"[\ud800-\udfff]")
 #: A scheme before a colon; a user part or a host with a port is told apart by what follows.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_QVALUE = re.compile(r"[01](?:\.[0-9]{0,3})?")
 
 
 class Target(NamedTuple):
@@ -34,9 +37,11 @@ class Target(NamedTuple):
 
 
 def refuse_control(name: str, text: str) -> None:
-    """Charter ruling 2: nothing that would end a header line stands in a value."""
+    """Charter ruling 2: nothing that would end a header line, or can not be written, stands in a value."""
     if CONTROL.search(text):
         raise InvalidParameter(f"{name} has a control character")
+    if _NO_TEXT.search(text):
+        raise InvalidParameter(f"{name} is no Unicode text")
 
 
 class Names:
@@ -72,9 +77,8 @@ class Names:
         if slash:
             if head.upper() == self._technology and "@" in rest and "/" not in rest:
                 user, _, name = rest.partition("@")
-                return [
-                    t._replace(uri=t.uri.replace(user=escape_user(user))) for t in self._reach(self._endpoint(name))
-                ]
+                reached = self._reach(self._endpoint(name if user else ""))
+                return [t._replace(uri=t.uri.replace(user=escape_user(user))) for t in reached]
             return self._through(self._endpoint(head), rest)
         endpoint = self._directory.endpoints.get(text)
         if endpoint is not None:
@@ -85,6 +89,8 @@ class Names:
         endpoint = self._directory.endpoints.get(name) if at else None
         if endpoint is not None:
             return self._reach(endpoint)
+        if text.lower().startswith("tel:"):
+            raise InvalidParameter(f"to is no SIP URI: {text}")
         return [self._by_uri(self._default(), f"sip:{text}")]
 
     def _endpoint(self, name: str) -> SipEndpointSettings:
@@ -98,20 +104,13 @@ class Names:
 
     def _reach(self, endpoint: SipEndpointSettings) -> list[Target]:
         """Its contacts; those known to be unreachable only when there is no other (ruling 10)."""
-        contacts = self.contacts(endpoint)
-        if not contacts:
-            raise EndpointNotFound
-        reachable = [c for c in contacts if c.status is not ContactStatus.UNREACHABLE]
-        return [Target(endpoint, parse_uri(c.uri), c) for c in reachable or contacts]
+        return _targets(endpoint, self.contacts(endpoint))
 
     def _through(self, endpoint: SipEndpointSettings, rest: str) -> list[Target]:
         """``endpoint/URI``, ``endpoint/aor`` or ``endpoint/user@host``."""
         if not _is_uri(rest):
             if rest in self._directory.aors:
-                contacts = self._registry.contacts(self._technology, rest)
-                if not contacts:
-                    raise EndpointNotFound
-                return [Target(endpoint, parse_uri(c.uri), c) for c in contacts]
+                return _targets(endpoint, self._registry.contacts(self._technology, rest))
             if "@" not in rest:
                 raise EndpointNotFound(f"Endpoint not found: {rest} is no address of record")
             rest = f"sip:{rest}"
@@ -139,7 +138,7 @@ class Names:
         host = destination.from_domain or own_host
         endpoint = self._directory.endpoints.get(text)
         if endpoint is not None:
-            return _from(endpoint.from_user or endpoint.name, endpoint.from_domain or host)
+            return self._from_endpoint(endpoint, host)
         if _is_uri(text) or "<" in text or text.lower().startswith("tel:"):
             name_addr = _name_addr("from", text)
             uri = name_addr.uri
@@ -153,6 +152,13 @@ class Names:
             user, domain = text, host
         if _SCHEME.match(user) or "@" in user or not user.strip():
             raise InvalidParameter(f"from is no URI, name or endpoint: {text}")
+        return _from(user, domain)
+
+    def _from_endpoint(self, endpoint: SipEndpointSettings, host: str) -> NameAddr:
+        """``from_user`` with a domain of its own is used whole, unless ``disable_multi_domain`` (spec/sip.md 1.6)."""
+        user, domain = endpoint.from_user or endpoint.name, endpoint.from_domain or host
+        if "@" in endpoint.from_user and not self._directory.general.disable_multi_domain:
+            user, _, domain = endpoint.from_user.rpartition("@")
         return _from(user, domain)
 
     def _without_prefix(self, text: str) -> str:
@@ -185,6 +191,8 @@ class Names:
         name, slash, rest = text.partition("/")
         if slash and name.upper() == self._technology and "@" in rest and "/" not in rest:
             user, _, name = rest.partition("@")
+            if not user:
+                raise EndpointNotFound
             rest = ""
         endpoint = self._directory.endpoints.get(text if not slash else name)
         if endpoint is None:
@@ -195,16 +203,38 @@ class Names:
             if endpoint is None:
                 return None
         if rest:
-            targets = self._through(endpoint, rest)
-            uri = targets[0].uri
+            uri = latest(self._through(endpoint, rest)).uri
         if to_self:
-            kept = user or (uri.user if uri is not None else None) or escape_user(endpoint.name)
+            kept = escape_user(user or "") or (uri.user if uri is not None else None) or escape_user(endpoint.name)
             return NameAddr("", parse_uri(f"sip:{kept}@{own}"), {})
         if uri is None:
             uri = latest(self._reach(endpoint)).uri
         if user:
             uri = uri.replace(user=escape_user(user))
         return NameAddr("", uri, {})
+
+
+def _targets(endpoint: SipEndpointSettings, contacts: list[Contact]) -> list[Target]:
+    """Where to reach contacts; those known to be unreachable only when there is no other (ruling 10)."""
+    if not contacts:
+        raise EndpointNotFound
+    reachable = [c for c in contacts if c.status is not ContactStatus.UNREACHABLE]
+    return [Target(endpoint, parse_uri(c.uri), c) for c in reachable or contacts]
+
+
+def request_uri(uri: Uri, endpoint: SipEndpointSettings) -> str:
+    """The Request-URI for a target: its own parameters stay, embedded headers do not (RFC 3261 19.1.5)."""
+    if uri.headers:
+        uri = uri.replace(headers="")
+    if endpoint.user_eq_phone and uri.user and uri.user.removeprefix("+").isdigit() and uri.param("user") is None:
+        uri = uri.replace(params=(*uri.params, ("user", "phone")))
+    return str(uri)
+
+
+def to_header(target: Target) -> NameAddr:
+    """The To header of a request to ``target``: no port, no parameters (spec/sip.md 1.5)."""
+    uri = target.uri
+    return NameAddr(target.display, Uri("sip", uri.user, None, uri.host, None), {})
 
 
 def latest(targets: list[Target]) -> Target:
@@ -218,19 +248,20 @@ def _is_uri(text: str) -> bool:
 
 
 def _from(user: str, host: str) -> NameAddr:
-    return NameAddr("", parse_uri(f"sip:{escape_user(user)}@{host}"), {}) if _host(host) else _bad_host(host)
-
-
-def _host(host: str) -> bool:
+    """User and host alone: a port or parameters that were written behind the host are left out."""
     try:
-        parse_uri(f"sip:{host}")
-    except SipError:
-        return False
-    return True
+        uri = parse_uri(f"sip:{escape_user(user)}@{host}")
+    except SipError as error:
+        raise InvalidParameter(f"from has no valid domain: {host}") from error
+    return NameAddr("", Uri("sip", uri.user, None, uri.host), {})
 
 
-def _bad_host(host: str) -> NameAddr:
-    raise InvalidParameter(f"from has no valid domain: {host}")
+def qvalue(name_addr: NameAddr) -> float:
+    """The preference of a Contact (RFC 3261 25.1); 1 when there is none or it is unreadable."""
+    written = name_addr.params.get("q")
+    if written is None or not _QVALUE.fullmatch(written):
+        return 1.0
+    return min(1.0, float(written))
 
 
 def _name_addr(parameter: str, text: str) -> NameAddr:

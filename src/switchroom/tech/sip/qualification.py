@@ -9,16 +9,28 @@ from random import Random
 from switchroom.core.bus import Bus
 from switchroom.core.ports import Clock
 from switchroom.core.registry import AddressOfRecord, Registry
-from switchroom.core.schedule import Schedule
+from switchroom.core.schedule import Deadline, Schedule
 from switchroom.model.endpoint import Contact, ContactStatus
 from switchroom.model.errors import InvalidParameter
 from switchroom.model.settings import AorSettings, SipEndpointSettings
 from switchroom.tech.sip.directory import Directory
 from switchroom.tech.sip.exchange import Exchange, Exchanges, Outcome
-from switchroom.tech.sip.messaging import request_uri, to_header
-from switchroom.tech.sip.names import Target
+from switchroom.tech.sip.names import Target, request_uri, to_header
+from switchroom.wire.sip.errors import SipError
 from switchroom.wire.sip.headers import NameAddr
 from switchroom.wire.sip.uri import escape_user, parse_uri
+
+
+class _Watch:
+    """A contact that is asked, from its binding to its end."""
+
+    __slots__ = ("asking", "next", "settings")
+
+    def __init__(self, settings: AorSettings) -> None:
+        self.settings = settings
+        #: Whether a question is open.
+        self.asking = False
+        self.next: Deadline | None = None
 
 
 class Qualification:
@@ -45,7 +57,7 @@ class Qualification:
         self._clock = clock
         self._token = token
         self._random = random
-        self._watched: dict[tuple[str, str], object] = {}
+        self._watched: dict[tuple[str, str], _Watch] = {}
         self._asker: dict[str, SipEndpointSettings] = {}
         for endpoint in directory.endpoints.values():
             for aor in endpoint.aors:
@@ -61,34 +73,42 @@ class Qualification:
         key = (contact.aor, contact.uri)
         if settings is None or not settings.qualify_frequency or key in self._watched or contact.aor not in self._asker:
             return
-        mark = self._watched[key] = object()
+        watch = self._watched[key] = _Watch(settings)
         delay = 0.0
         if contact.static:
             spread = self._directory.general.max_initial_qualify_time or settings.qualify_frequency
             delay = self._random.random() * min(settings.qualify_frequency, spread)
-        self._schedule.at(self._clock.monotonic() + delay, partial(self._ask, key, mark, settings))
+        watch.next = self._schedule.at(self._clock.monotonic() + delay, partial(self._ask, key, watch))
 
     def forget(self, aor: str, uri: str) -> None:
         """The contact is gone; what is still to come about it says nothing."""
-        self._watched.pop((aor, uri), None)
+        watch = self._watched.pop((aor, uri), None)
+        if watch is not None and watch.next is not None:
+            self._schedule.cancel(watch.next)
 
-    def _ask(self, key: tuple[str, str], mark: object, settings: AorSettings, now: float) -> None:
-        if self._watched.get(key) is not mark:
-            return
-        self._schedule.at(now + settings.qualify_frequency, partial(self._ask, key, mark, settings))
+    def _ask(self, key: tuple[str, str], watch: _Watch, now: float) -> None:
         aor = self._registry.aor(self._technology, key[0])
         contact = aor.contacts.get(key[1]) if aor is not None else None
         if aor is None or contact is None:
-            self._watched.pop(key, None)
+            self.forget(*key)
             return
-        question = _Question(self, aor, contact, settings, mark, now)
+        if not watch.asking:
+            self._question(aor, contact, watch, now)
+        watch.next = self._schedule.at(now + watch.settings.qualify_frequency, partial(self._ask, key, watch))
+
+    def _question(self, aor: AddressOfRecord, contact: Contact, watch: _Watch, now: float) -> None:
+        watch.asking = True
+        question = _Question(self, aor, contact, watch, now)
         try:
-            exchange = self._exchange(contact, settings)
-        except InvalidParameter:
+            exchange = self._exchange(contact, watch.settings)
+        except (InvalidParameter, SipError):
+            # No packet may go there, or a configured name or domain makes no header.
             question.conclude(ContactStatus.UNREACHABLE, now)
             return
-        if settings.qualify_timeout:
-            self._schedule.at(now + settings.qualify_timeout, partial(question.give_up, exchange))
+        if watch.settings.qualify_timeout:
+            question.timeout = self._schedule.at(
+                now + watch.settings.qualify_timeout, partial(question.give_up, exchange)
+            )
         self._exchanges.start(exchange, question.answered)
 
     def _exchange(self, contact: Contact, settings: AorSettings) -> Exchange:
@@ -111,15 +131,20 @@ class Qualification:
         return Exchange("OPTIONS", request_uri(uri, endpoint), headers, b"", endpoint, hop)
 
     def conclude(
-        self, aor: AddressOfRecord, uri: str, mark: object, status: ContactStatus, roundtrip_usec: int
+        self, aor: AddressOfRecord, uri: str, watch: _Watch, status: ContactStatus, roundtrip_usec: int
     ) -> None:
         """Records an outcome, unless the contact is another one by now."""
-        if self._watched.get((aor.name, uri)) is mark:
+        watch.asking = False
+        if self._watched.get((aor.name, uri)) is watch:
             self._bus.publish(self._registry.qualify(aor, uri, status, roundtrip_usec))
 
     def stop_asking(self, exchange: Exchange) -> None:
         """Ends the retransmissions of a question whose time is up."""
         self._exchanges.abandon(exchange)
+
+    def cancel(self, timeout: Deadline) -> None:
+        """An answer came before its timeout."""
+        self._schedule.cancel(timeout)
 
     def now(self) -> float:
         return self._clock.monotonic()
@@ -128,29 +153,28 @@ class Qualification:
 class _Question:
     """One OPTIONS and its one conclusion: an answer, or the timeout, whichever is first."""
 
-    __slots__ = ("_aor", "_asked", "_concluded", "_mark", "_owner", "_settings", "_uri")
+    __slots__ = ("_aor", "_asked", "_concluded", "_owner", "_uri", "_watch", "timeout")
 
     def __init__(
         self,
         owner: Qualification,
         aor: AddressOfRecord,
         contact: Contact,
-        settings: AorSettings,
-        mark: object,
+        watch: _Watch,
         now: float,
     ) -> None:
         self._owner = owner
         self._aor = aor
         self._uri = contact.uri
-        self._settings = settings
-        self._mark = mark
+        self._watch = watch
+        self.timeout: Deadline | None = None
         self._asked = now
         self._concluded = False
 
     def answered(self, outcome: Outcome) -> None:
         """Any answer means reachable, unless only a 2xx will do; our own 408 and 503 are no answers."""
         heard = outcome.response is not None
-        good = outcome.success if self._settings.qualify_2xx_only else heard
+        good = outcome.success if self._watch.settings.qualify_2xx_only else heard
         self.conclude(ContactStatus.REACHABLE if good else ContactStatus.UNREACHABLE, self._owner.now())
 
     def give_up(self, exchange: Exchange, now: float) -> None:
@@ -163,5 +187,7 @@ class _Question:
         if self._concluded:
             return
         self._concluded = True
+        if self.timeout is not None:
+            self._owner.cancel(self.timeout)
         took = int((now - self._asked) * 1_000_000) if status is ContactStatus.REACHABLE else 0
-        self._owner.conclude(self._aor, self._uri, self._mark, status, took)
+        self._owner.conclude(self._aor, self._uri, self._watch, status, took)

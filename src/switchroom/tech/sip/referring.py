@@ -7,15 +7,14 @@ from collections.abc import Callable
 from functools import partial
 
 from switchroom.core.ports import Clock, Reports
-from switchroom.core.schedule import Schedule
+from switchroom.core.schedule import Deadline, Schedule
 from switchroom.model.errors import Overloaded
 from switchroom.model.message import Referral, ReferralReport, ReferralState
 from switchroom.tech.sip.answer import Answer
 from switchroom.tech.sip.directory import Directory
-from switchroom.tech.sip.exchange import Exchange, Exchanges, Outcome
+from switchroom.tech.sip.exchange import Exchange, Exchanges, Outcome, refuse_oversized
 from switchroom.tech.sip.limits import MAX_SUBSCRIPTIONS, SUBSCRIPTION_LIFE
-from switchroom.tech.sip.messaging import request_uri, to_header
-from switchroom.tech.sip.names import Names, latest
+from switchroom.tech.sip.names import Names, latest, request_uri, to_header
 from switchroom.tech.sip.variables import headers_from
 from switchroom.wire.sip.message import Request
 from switchroom.wire.sip.uri import escape_user
@@ -24,16 +23,28 @@ from switchroom.wire.sip.uri import escape_user
 _SIPFRAG = re.compile(rb"SIP/2\.0[ \t]+([1-6][0-9]{2})(?:[ \t]+([^\r\n]{0,100}))?")
 
 
+#: How far each state is; ``failed`` and ``answered`` are ends, neither follows the other.
+_ORDER = {
+    ReferralState.SENT: 0,
+    ReferralState.ACCEPTED: 1,
+    ReferralState.TRYING: 2,
+    ReferralState.RINGING: 3,
+    ReferralState.ANSWERED: 4,
+    ReferralState.FAILED: 4,
+}
+
+
 class Subscription:
     """The implicit subscription a REFER makes (RFC 3515 2.4.4), until a NOTIFY or time ends it."""
 
-    __slots__ = ("call_id", "last", "local_tag", "referral")
+    __slots__ = ("call_id", "ends", "last", "local_tag", "referral")
 
     def __init__(self, referral: Referral, call_id: str, local_tag: str) -> None:
         self.referral = referral
         self.call_id = call_id
         self.local_tag = local_tag
         self.last: ReferralState | None = None
+        self.ends: Deadline | None = None
 
 
 class Referring:
@@ -74,7 +85,7 @@ class Referring:
             raise Overloaded("too many referrals are under way")
         general = self._directory.general
         subscription = Subscription(referral, self._token(), self._token())
-        contact_user = endpoint.contact_user or sender.uri.user or general.default_from_user
+        contact_user = escape_user(endpoint.contact_user) or sender.uri.user or escape_user(general.default_from_user)
         given = {name.lower() for name, _ in extra}
         defaults = (
             ("Event", "refer"),
@@ -87,7 +98,7 @@ class Referring:
             *(("Route", route) for route in hop.routes),
             ("From", f"{sender};tag={subscription.local_tag}"),
             ("To", str(to_header(target))),
-            ("Contact", f"<sip:{escape_user(contact_user)}@{own}>"),
+            ("Contact", f"<sip:{contact_user}@{own}>"),
             ("Call-ID", subscription.call_id),
             *(default for default in defaults if default[0].lower() not in given),
             ("Refer-To", str(refer_to)),
@@ -95,9 +106,13 @@ class Referring:
             ("Max-Forwards", str(general.max_forwards)),
             ("User-Agent", general.user_agent),
         ]
-        exchange = Exchange("REFER", request_uri(target.uri, endpoint), headers, b"", endpoint, hop)
+        uri = request_uri(target.uri, endpoint)
+        refuse_oversized(hop, uri, headers, b"")
+        exchange = Exchange("REFER", uri, headers, b"", endpoint, hop)
         self._subscriptions[subscription.call_id] = subscription
-        self._schedule.at(self._clock.monotonic() + SUBSCRIPTION_LIFE, partial(self._expire, subscription))
+        subscription.ends = self._schedule.at(
+            self._clock.monotonic() + SUBSCRIPTION_LIFE, partial(self._expire, subscription)
+        )
         self._report(subscription, ReferralState.SENT, 0, "")
         self._exchanges.start(exchange, partial(self._answered, subscription))
 
@@ -135,11 +150,12 @@ class Referring:
         self._forget(subscription)
 
     def _forget(self, subscription: Subscription) -> None:
-        if self._subscriptions.get(subscription.call_id) is subscription:
-            del self._subscriptions[subscription.call_id]
+        if self._subscriptions.pop(subscription.call_id, None) is not None and subscription.ends is not None:
+            self._schedule.cancel(subscription.ends)
 
     def _report(self, subscription: Subscription, state: ReferralState, status: int, reason: str) -> None:
-        if state is subscription.last:
+        """Progress goes forward only: NOTIFYs overtake each other on UDP, and the answer to the REFER."""
+        if subscription.last is not None and _ORDER[state] <= _ORDER[subscription.last]:
             return
         subscription.last = state
         self._reports.referral(

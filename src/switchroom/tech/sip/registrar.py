@@ -5,8 +5,9 @@ Pure decision: ``register`` answers and lists changes; the core's registry appli
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from email.utils import formatdate
+from functools import lru_cache
 
 from switchroom.core.access import permits
 from switchroom.core.policy import NO_LITERAL, forbidden
@@ -15,7 +16,14 @@ from switchroom.model.endpoint import Contact, ContactStatus
 from switchroom.model.settings import AorSettings, SipEndpointSettings
 from switchroom.tech.sip.answer import Answer, Bind, Unbind
 from switchroom.tech.sip.directory import Directory
-from switchroom.tech.sip.limits import MAX_CONTACT_HOST, MAX_CONTACT_URI, MAX_CONTACTS_PER_REQUEST
+from switchroom.tech.sip.limits import (
+    MAX_CONTACT_HOST,
+    MAX_CONTACT_URI,
+    MAX_CONTACTS_PER_REQUEST,
+    MAX_PATH,
+    MAX_SHOWN,
+)
+from switchroom.tech.sip.names import qvalue
 from switchroom.tech.sip.transports import bracketed, host_port
 from switchroom.wire.sip.digest import parse_credentials
 from switchroom.wire.sip.errors import SipError
@@ -91,45 +99,55 @@ class Registrar:
         if len(written) > MAX_CONTACTS_PER_REQUEST:
             raise Refused(403)
         path = self._path(request, settings)
-        address = host_port(incoming.flow.host, incoming.flow.port)
+        flow = incoming.flow
+        address = host_port(flow.host, flow.port)
         call_id, cseq = request.call_id, request.cseq.number
-        instance_agent = request.first("user-agent") or ""
-        changes: list[Bind | Unbind] = []
+        user_agent = _shown((request.first("user-agent") or "")[:MAX_SHOWN])
+        header_expires = request.expires
+        # By URI, so that two spellings of one contact in one request are one change: the last one.
+        changes: dict[str, Bind | Unbind] = {}
         for position, name_addr in enumerate(written):
             uri, original = self._contact_uri(incoming, endpoint, name_addr, rewrite=position == 0 and not path)
-            known = _find(aor, uri)
+            text = str(uri)
+            if len(text) > MAX_CONTACT_URI:
+                raise Refused(400)
+            known = _find(aor.contacts, uri, text)
             if known is not None and known.call_id == call_id and cseq <= known.cseq:
                 raise Refused(400, "CSeq Out Of Order")
-            expires = _expires(name_addr, request, settings)
-            if expires == 0:
-                if known is not None and not known.static:
-                    changes.append(Unbind(aor, known.uri))
-                continue
+            # The first spelling of a URI stays (spec/sip.md 6.2).
+            if known is not None:
+                text = known.uri
+            elif changes:
+                text = _spelling(changes, uri, text)
+            expires = _expires(name_addr, header_expires, settings)
             if known is not None and known.static:
                 continue
-            changes.append(
-                Bind(
-                    aor,
-                    Contact(
-                        aor=settings.name,
-                        # The first spelling of a URI stays (spec/sip.md 6.2).
-                        uri=known.uri if known is not None else str(uri),
-                        registered=wall,
-                        expires=now + expires,
-                        q=_q(name_addr),
-                        user_agent=_clean(instance_agent),
-                        transport=incoming.flow.transport,
-                        address=address,
-                        path=path,
-                        original_uri=original,
-                        call_id=call_id,
-                        cseq=cseq,
-                        instance=name_addr.params.get("+sip.instance") or "",
-                        flow=incoming.flow,
-                    ),
-                )
+            if expires == 0:
+                changes.pop(text, None)
+                if known is not None:
+                    changes[text] = Unbind(aor, text)
+                continue
+            contact = Contact(
+                aor=settings.name,
+                uri=text,
+                # What a refresh keeps.
+                status=ContactStatus.NON_QUALIFIED if known is None else known.status,
+                roundtrip_usec=0 if known is None else known.roundtrip_usec,
+                registered=wall,
+                expires=now + expires,
+                q=qvalue(name_addr),
+                user_agent=user_agent,
+                transport=flow.transport,
+                address=address,
+                path=path,
+                original_uri=original,
+                call_id=call_id,
+                cseq=cseq,
+                instance=(name_addr.params.get("+sip.instance") or "")[:MAX_SHOWN],
+                flow=flow,
             )
-        return self._make_room(settings, aor, changes)
+            changes[text] = Bind(aor, contact)
+        return self._make_room(settings, aor, list(changes.values()))
 
     def _remove_all(self, request: Request, aor: AddressOfRecord) -> list[Bind | Unbind]:
         """``Contact: *`` (RFC 3261 10.2.2) takes every binding away, and goes with ``Expires: 0`` alone."""
@@ -147,6 +165,8 @@ class Registrar:
             return ()
         if "path" not in (tag.lower() for tag in request.all("supported")):
             raise Refused(420, headers=[("Unsupported", "path")])
+        if sum(map(len, path)) > MAX_PATH:
+            raise Refused(400, "Path Too Long")
         return tuple(path)
 
     def _contact_uri(
@@ -156,25 +176,31 @@ class Registrar:
         uri = name_addr.uri
         if uri.scheme not in ("sip", "sips"):
             raise Refused(416)
-        if len(str(uri)) > MAX_CONTACT_URI or len(uri.host) > MAX_CONTACT_HOST or not uri.host:
+        if len(uri.host) > MAX_CONTACT_HOST:
             raise Refused(400)
         host, flow = uri.host.strip("[]"), incoming.flow
         if not permits(endpoint.contact_acl, host) or not permits(self._directory.contact_rules, host):
             raise Refused(403)
-        if endpoint.rewrite_contact and rewrite:
-            moved = uri.replace(host=bracketed(flow.host), port=flow.port).without_params("transport")
-            if flow.transport != "udp":
-                moved = moved.replace(params=(*moved.params, ("transport", flow.transport)))
-            return moved, str(uri)
-        reason = forbidden(host, loopback=True)
+        moved = endpoint.rewrite_contact and rewrite
+        reason = forbidden(flow.host if moved else host, loopback=True)
         if reason is not None and reason != NO_LITERAL:
             raise Refused(403, "Contact Address Not Allowed")
-        return uri, ""
+        if not moved:
+            return uri, ""
+        original = str(uri)
+        if len(original) > MAX_CONTACT_URI:
+            raise Refused(400)
+        uri = uri.replace(host=bracketed(flow.host), port=flow.port).without_params("transport", "maddr")
+        if flow.transport != "udp":
+            uri = uri.replace(params=(*uri.params, ("transport", flow.transport)))
+        return uri, original
 
     def _make_room(
         self, settings: AorSettings, aor: AddressOfRecord, changes: list[Bind | Unbind]
     ) -> list[Bind | Unbind]:
         """``max_contacts``, ``remove_existing`` and ``remove_unavailable`` (spec/sip.md 6.2)."""
+        if len(aor.contacts) + len(changes) <= settings.max_contacts:
+            return changes
         after = {uri: c for uri, c in aor.contacts.items() if not c.static}
         named = set()
         for change in changes:
@@ -216,15 +242,16 @@ class Registrar:
                 current[change.contact.uri] = change.contact
             else:
                 current.pop(change.uri, None)
-        headers = [("Date", formatdate(wall, usegmt=True))]
+        headers = [("Date", _date(int(wall)))]
         for contact in current.values():
             shown = contact.original_uri or contact.uri
             if contact.expires is None:
                 headers.append(("Contact", f"<{shown}>"))
             else:
                 headers.append(("Contact", f"<{shown}>;expires={max(0, round(contact.expires - now))}"))
-        if request.expires is not None:
-            headers.append(("Expires", str(_clamp(request.expires, settings))))
+        expires = request.expires
+        if expires is not None:
+            headers.append(("Expires", str(_clamp(expires, settings))))
         if settings.support_path:
             headers.append(("Supported", "path"))
             headers.extend(("Path", line) for line in request.lines("path"))
@@ -238,16 +265,26 @@ def _digest_username(request: Request) -> str:
         return ""
 
 
-def _find(aor: AddressOfRecord, uri: Uri) -> Contact | None:
-    """The binding of an equal URI (RFC 3261 19.1.4)."""
-    contacts = aor.contacts
-    exact = contacts.get(str(uri))
+def _find(contacts: Mapping[str, Contact], uri: Uri, text: str) -> Contact | None:
+    """The binding of an equal URI (RFC 3261 19.1.4); ``text`` is ``uri`` as written."""
+    exact = contacts.get(text)
     if exact is not None:
         return exact
     for contact in contacts.values():
         if uri_equal(parse_uri(contact.uri), uri):
             return contact
     return None
+
+
+def _spelling(changes: Mapping[str, object], uri: Uri, text: str) -> str:
+    """How an equal URI was written before in the same request; as it is written now when it is the first."""
+    return next((known for known in changes if uri_equal(parse_uri(known), uri)), text)
+
+
+@lru_cache(maxsize=4)
+def _date(wall: int) -> str:
+    """The Date header (RFC 3261 20.17), made once a second."""
+    return formatdate(wall, usegmt=True)
 
 
 def _clamp(seconds: int, settings: AorSettings) -> int:
@@ -257,25 +294,15 @@ def _clamp(seconds: int, settings: AorSettings) -> int:
     return max(settings.minimum_expiration, min(seconds, settings.maximum_expiration))
 
 
-def _expires(name_addr: NameAddr, request: Request, settings: AorSettings) -> int:
+def _expires(name_addr: NameAddr, header: int | None, settings: AorSettings) -> int:
     """The parameter before the header before the default (RFC 3261 10.2.1.1)."""
     written = name_addr.params.get("expires")
     if written is not None:
         return _clamp(parse_delta_seconds(written), settings)
-    if request.expires is not None:
-        return _clamp(request.expires, settings)
-    return _clamp(settings.default_expiration, settings)
+    return _clamp(settings.default_expiration if header is None else header, settings)
 
 
-def _q(name_addr: NameAddr) -> float:
-    """RFC 3261 25.1 qvalue; 1 when there is none or it is unreadable."""
-    written = name_addr.params.get("q") or ""
-    whole, _, part = written.partition(".")
-    if whole not in ("0", "1") or (part and not (part.isascii() and part.isdigit())) or len(part) > 3:
-        return 1.0
-    return min(1.0, float(written))
-
-
-def _clean(text: str) -> str:
-    """Text for people and JSON: bytes that are no UTF-8 are replaced."""
+@lru_cache(maxsize=512)
+def _shown(text: str) -> str:
+    """Text for people and JSON: bytes that are no UTF-8 are replaced. Phones of one make share it."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -17,30 +17,32 @@ import structlog
 from switchroom.core.bus import Bus
 from switchroom.core.ports import Alarm, Clock, Reports, Resolver, Timers
 from switchroom.core.registry import AddressOfRecord, Registry
-from switchroom.core.schedule import Schedule
+from switchroom.core.schedule import Deadline, Schedule
 from switchroom.model.endpoint import Contact, EndpointId
-from switchroom.model.errors import DomainError, EndpointNotFound
+from switchroom.model.errors import EndpointNotFound, InvalidParameter, Overloaded
 from switchroom.model.events import TextMessageReceived
 from switchroom.model.message import Delivery, Referral, TextMessage
-from switchroom.model.settings import SipEndpointSettings, SipSettings
+from switchroom.model.settings import IdentifySettings, SipEndpointSettings, SipSettings
 from switchroom.tech.sip.answer import Answer, Bind
 from switchroom.tech.sip.authentication import Authenticator
 from switchroom.tech.sip.directory import Directory
-from switchroom.tech.sip.exchange import Exchange, Exchanges
+from switchroom.tech.sip.exchange import DEFAULT_PORT, Exchange, Exchanges
 from switchroom.tech.sip.limits import MAX_TEXT
 from switchroom.tech.sip.messaging import Messaging, received_text
-from switchroom.tech.sip.names import Names
+from switchroom.tech.sip.names import CONTROL, Names
 from switchroom.tech.sip.qualification import Qualification
 from switchroom.tech.sip.referring import Referring
 from switchroom.tech.sip.registrar import Registrar
 from switchroom.tech.sip.steps import Steps
 from switchroom.tech.sip.transports import Listener, Transports
+from switchroom.wire.sip.errors import SipError
 from switchroom.wire.sip.events import RequestReceived, ResponseReceived, TransactionTimeout, TransportFailed
 from switchroom.wire.sip.flow import Flow
 from switchroom.wire.sip.headers import NameAddr
 from switchroom.wire.sip.message import Request
 from switchroom.wire.sip.nonces import Nonces
 from switchroom.wire.sip.stack import Stack
+from switchroom.wire.sip.uri import parse_uri
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +50,15 @@ log = structlog.get_logger(__name__)
 class Switch(Protocol):
     """Where a text between endpoints is handed to (``core.messages.Messages``)."""
 
-    async def send_to(self, endpoint: EndpointId, sender: str, body: str, headers: dict[str, str]) -> TextMessage: ...
+    async def send_to(
+        self,
+        endpoint: EndpointId,
+        sender: str,
+        body: str,
+        headers: dict[str, str],
+        *,
+        max_forwards: int | None,
+    ) -> TextMessage: ...
 
 
 class SipTechnology:
@@ -89,7 +99,7 @@ class SipTechnology:
         self._alarm_at = 0.0
         self._switch: Switch | None = None
         self._switching: set[asyncio.Task[None]] = set()
-        self._due: dict[tuple[str, str], float] = {}
+        self._due: dict[tuple[str, str], Deadline] = {}
         self._names = names = Names(name, directory, registry)
         self._exchanges = exchanges = Exchanges(
             self._stack, self._transports, directory, resolver, clock, token, self._flush
@@ -108,6 +118,7 @@ class SipTechnology:
             clock,
         )
         self._server_header = (("Server", general.user_agent),) if general.user_agent else ()
+        self._tells_refreshes = general.send_contact_status_on_update_registration
 
     # ---- life
 
@@ -129,20 +140,27 @@ class SipTechnology:
         for settings in self._directory.aors.values():
             aor = self._registry.declare(self.name, settings.name)
             for uri in settings.contact:
+                try:
+                    parse_uri(uri)
+                except SipError as error:
+                    log.warning("a contact is no URI", aor=settings.name, at=str(settings.source), error=error.reason)
+                    continue
                 contact = Contact(aor=settings.name, uri=uri, static=True)
                 self._bus.publish(self._registry.bind(aor, contact))
                 self._qualification.watch(contact)
-        for host, endpoint_name in self._directory.unresolved:
-            await self._identify_host(host, endpoint_name)
+        await asyncio.gather(*(self._identify_host(*named) for named in self._directory.unresolved))
         self._arm()
 
-    async def _identify_host(self, host: str, endpoint: str) -> None:
-        """A name in ``identify.match`` stands for the addresses it has when we start."""
+    async def _identify_host(self, text: str, identify: IdentifySettings) -> None:
+        """A name in ``identify.match`` (``host`` or ``host:port``) stands for the addresses it has when we start."""
+        host, _, digits = text.partition(":")
+        port = int(digits) if digits.isdecimal() else 0
+        wanted = port or (None if identify.srv_lookups else DEFAULT_PORT["udp"])
         try:
-            for address, _ in await self._resolver.resolve(host.partition(":")[0], 5060, "udp"):
-                self._directory.match_address(address, endpoint)
+            for address, _ in await self._resolver.resolve(host, wanted, "udp"):
+                self._directory.match_address(address, port, identify.endpoint)
         except OSError as error:
-            log.warning("identify: a host has no address", host=host, endpoint=endpoint, error=str(error))
+            log.warning("identify: a host has no address", host=text, endpoint=identify.endpoint, error=str(error))
 
     async def stop(self) -> None:
         """Ends open work; listeners are closed by their owner."""
@@ -208,13 +226,12 @@ class SipTechnology:
         for change in answer.changes:
             if isinstance(change, Bind):
                 new = change.contact.uri not in change.aor.contacts
-                self._bus.publish(self._registry.bind(change.aor, change.contact))
+                self._bus.publish(self._registry.bind(change.aor, change.contact, repeat=self._tells_refreshes))
                 self._keep_until(change.aor, change.contact)
                 if new:
                     self._qualification.watch(change.contact)
             else:
-                self._qualification.forget(change.aor.name, change.uri)
-                self._bus.publish(self._registry.unbind(change.aor, change.uri))
+                self._take_away(change.aor, change.uri)
 
     # ---- contacts come and go
 
@@ -223,22 +240,26 @@ class SipTechnology:
         assert contact.expires is not None
         key = (aor.name, contact.uri)
         due = self._due.get(key)
-        if due is None or contact.expires < due:
-            self._due[key] = contact.expires
-            self._schedule.at(contact.expires, partial(self._expire, aor, contact.uri, contact.expires))
+        if due is not None:
+            if due.when <= contact.expires:
+                return
+            self._schedule.cancel(due)
+        self._due[key] = self._schedule.at(contact.expires, partial(self._expire, aor, contact.uri))
 
-    def _expire(self, aor: AddressOfRecord, uri: str, due: float, now: float) -> None:
+    def _expire(self, aor: AddressOfRecord, uri: str, now: float) -> None:
         """The contact's time has come, unless it was refreshed: then it is looked at again."""
-        key = (aor.name, uri)
-        if self._due.get(key) != due:
-            return
-        del self._due[key]
+        del self._due[aor.name, uri]
         contact = aor.contacts.get(uri)
-        if contact is None or contact.expires is None:
-            return
-        if contact.expires > now:
+        if contact is not None and contact.expires is not None and contact.expires > now:
             self._keep_until(aor, contact)
-            return
+        else:
+            self._take_away(aor, uri)
+
+    def _take_away(self, aor: AddressOfRecord, uri: str) -> None:
+        """A contact ends, and all that was still to happen to it."""
+        due = self._due.pop((aor.name, uri), None)
+        if due is not None:
+            self._schedule.cancel(due)
         self._qualification.forget(aor.name, uri)
         self._bus.publish(self._registry.unbind(aor, uri))
 
@@ -256,6 +277,10 @@ class SipTechnology:
         here = target is not None and any(self._names.contacts(target))
         if media is None or not (plain or here):
             return Answer(415, [("Accept", "text/plain")])
+        if (request.first("content-encoding") or "identity").lower() != "identity":
+            return Answer(415, [("Accept-Encoding", "identity")])
+        if here and request.max_forwards == 0:
+            return Answer(483)
         sender = EndpointId(self.name, endpoint.name)
         taken = plain and self._bus.takes(sender)
         if not taken and not here:
@@ -276,19 +301,30 @@ class SipTechnology:
     async def _pass_on(self, incoming: RequestReceived, target: SipEndpointSettings) -> None:
         """Hands a text to the message service; 202 once it is kept (RFC 3428 7)."""
         request = incoming.request
+        hops = request.max_forwards
         assert self._switch is not None
         try:
-            body = request.body.decode("utf-8")
-            headers = {"Content-Type": request.first("content-type") or "text/plain"}
-            await self._switch.send_to(EndpointId(self.name, target.name), str(_identity(request)), body, headers)
+            await self._switch.send_to(
+                EndpointId(self.name, target.name),
+                str(_identity(request)),
+                request.body.decode("utf-8"),
+                {"Content-Type": request.first("content-type") or "text/plain"},
+                max_forwards=None if hops is None else hops - 1,
+            )
             answer = Answer(202)
         except UnicodeDecodeError:
             answer = Answer(415, [("Accept", "text/plain")], "Text Is Not UTF-8")
         except EndpointNotFound:
             answer = Answer(480)
-        except DomainError as error:
-            answer = Answer(400, (), "Bad Request")
+        except Overloaded:
+            answer = Answer(503)
+        except InvalidParameter as error:
+            answer = Answer(400)
             log.info("a text was not switched", target=target.name, error=str(error))
+        except Exception:
+            # A store that fails: the phone is told at once and may try again (threats.md R04).
+            answer = Answer(500)
+            log.exception("a text was not switched", target=target.name)
         self._answer(incoming, answer)
         self._flush()
 
@@ -338,5 +374,5 @@ class SipTechnology:
 
 
 def _identity(request: Request) -> NameAddr:
-    """The From header's name and URI, without the phone's tag."""
-    return NameAddr(request.from_.display, request.from_.uri, {})
+    """The From header's name and URI, without the phone's tag and with blanks for control characters."""
+    return NameAddr(CONTROL.sub(" ", request.from_.display), request.from_.uri, {})

@@ -92,9 +92,7 @@ class Steps:
         proof = self._authenticator.prove(incoming, endpoint, incoming.received_at)
         if proof is Proof.PROVEN:
             return None
-        headers = self._authenticator.challenges(
-            endpoint, incoming.flow.host, incoming.received_at, stale=proof is Proof.STALE
-        )
+        headers = self._authenticator.challenges(endpoint, incoming, incoming.received_at, stale=proof is Proof.STALE)
         return Answer(401, headers, stateless=True)
 
     def _dispatch(self, incoming: RequestReceived, endpoint: SipEndpointSettings) -> Answer | None:

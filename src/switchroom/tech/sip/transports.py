@@ -48,15 +48,15 @@ class Listener:
         self._local_address = local_address
 
     def own_host(self, peer: str) -> str:
-        """Our address as a peer should see it: the external one beyond ``local_net``."""
+        """Our address as a peer should see it: the external one beyond ``local_net`` (for all when that is not set)."""
         settings = self.settings
-        if settings.external_signaling_address and settings.local_net and not self._is_local(peer):
+        if settings.external_signaling_address and not self._is_local(peer):
             return bracketed(settings.external_signaling_address)
         return bracketed(self._local_address(peer) if self._wildcard else self.host)
 
     def own_port(self, peer: str) -> int:
         settings = self.settings
-        if settings.external_signaling_port and settings.local_net and not self._is_local(peer):
+        if settings.external_signaling_port and not self._is_local(peer):
             return settings.external_signaling_port
         return self.port
 
@@ -64,10 +64,22 @@ class Listener:
         """``host:port`` for Via and Contact."""
         return f"{self.own_host(peer)}:{self.own_port(peer)}"
 
+    def fits(self, ipv6: bool, either: bool) -> bool:
+        """Whether it sends to addresses of this family; ``either``: the family is not known yet."""
+        return either or self.ipv6 == ipv6
+
+    def is_at(self, host: str) -> bool:
+        """Whether ``host`` is an address this listener is bound to."""
+        if not self._wildcard:
+            return host == self.host
+        return (":" in host) == self.ipv6 and (is_loopback(host) or self._local_address(host) == host)
+
     def flow(self, host: str, port: int) -> Flow:
         return Flow(self.protocol, self.name, host, port)
 
     def _is_local(self, peer: str) -> bool:
+        if not self.settings.local_net:
+            return False
         try:
             address = ip_address(peer.strip("[]").partition("%")[0])
         except ValueError:
@@ -89,22 +101,42 @@ class Transports:
         (``preferred``), or the first of the right protocol and family. None when there is none.
         """
         protocol = "tls" if target.scheme == "sips" else (target.param("transport") or "udp").lower()
+        host = next_host(target)
+        ipv6 = ":" in host
+        # A name may have addresses of either family; a literal needs its own.
+        either = not ipv6 and not host.replace(".", "").isdigit()
         if endpoint is not None and endpoint.transport:
             named = self.listeners.get(endpoint.transport)
-            return named if named is not None and named.protocol == protocol else None
-        if preferred and (found := self.listeners.get(preferred)) is not None:
+            return named if named is not None and named.protocol == protocol and named.fits(ipv6, either) else None
+        if preferred and (found := self.listeners.get(preferred)) is not None and found.fits(ipv6, either):
             return found
-        ipv6 = target.host.startswith("[")
         fallback = None
         for listener in self.listeners.values():
-            if listener.protocol != protocol:
-                continue
-            if listener.ipv6 == ipv6:
-                return listener
-            fallback = fallback or listener
-        # A name may have addresses of either family; a literal needs its own.
-        return None if ipv6 or _is_literal(target.host) else fallback
+            if listener.protocol == protocol and listener.fits(ipv6, either):
+                if listener.ipv6 == ipv6:
+                    return listener
+                fallback = fallback or listener
+        return fallback
+
+    def families(self, endpoint: SipEndpointSettings, chosen: Listener) -> dict[bool, Listener]:
+        """Which listener sends to IPv4 (False) and to IPv6 addresses (True) of a name, where ``chosen`` is
+        the first choice: another one only where the endpoint does not insist on its transport.
+        """
+        found = {chosen.ipv6: chosen}
+        if not endpoint.transport:
+            for listener in self.listeners.values():
+                if listener.protocol == chosen.protocol:
+                    found.setdefault(listener.ipv6, listener)
+        return found
+
+    def is_own(self, protocol: str, host: str, port: int) -> bool:
+        """Whether a literal address is one that we listen at: a request sent there would come back to us."""
+        return any(
+            listener.port == port and listener.protocol == protocol and listener.is_at(host)
+            for listener in self.listeners.values()
+        )
 
 
-def _is_literal(host: str) -> bool:
-    return host.replace(".", "").isdigit()
+def next_host(uri: Uri) -> str:
+    """The host a request to ``uri`` is sent to, without brackets: its ``maddr`` before its host (RFC 3261 19.1.1)."""
+    return (uri.param("maddr") or uri.host).strip("[]")

@@ -12,8 +12,8 @@ from switchroom.wire.sip.headers import header_key, parse_media_type
 
 #: RFC 3261 25.1 token.
 _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
-#: Control characters but the tab, which is LWS.
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+#: Control characters but the tab, which is LWS; and half a surrogate pair, which no header can carry.
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
 #: Never set by a caller: what a request is routed, matched and trusted by. In full; compact forms are known
 #: by their full name.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from support.sip_world import HERE, SipWorld, aor, auth, authorized, phone, reply, request, settings
 
+from support.sip_world import HERE, SipWorld, aor, auth, authorized, phone, reply, request, settings
 from switchroom.model.endpoint import ContactStatus
 from switchroom.model.errors import EndpointNotFound, InvalidParameter
 from switchroom.model.events import TextMessageReceived

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from support.sip_world import Sent, SipWorld, aor, auth, phone, reply, settings
-
 from switchroom.model.endpoint import ContactStatus, EndpointState
 from switchroom.model.events import ContactStatusChange
 from switchroom.wire.sip.message import Request

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from support.sip_world import Sent, SipWorld, aor, auth, phone, reply, settings
 
+from support.sip_world import Sent, SipWorld, aor, auth, phone, reply, settings
 from switchroom.model.errors import EndpointNotFound, InvalidParameter
 from switchroom.model.message import ReferralState
 
@@ -129,7 +129,8 @@ def notify(sent: Sent, fragment: str, *, state: str = "active;expires=60", tag: 
     body = f"{fragment}\r\n"
     return (
         f"NOTIFY sip:alice@192.0.2.1:5060 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.5:5091;branch=z9hG4bKn{cseq}{state[:4]}\n"
-        f"Max-Forwards: 70\nFrom: <sip:carol@192.0.2.5>;tag=phone\nTo: {to}\nCall-ID: {r.call_id}\nCSeq: {cseq} NOTIFY\n"
+        f"Max-Forwards: 70\nFrom: <sip:carol@192.0.2.5>;tag=phone\nTo: {to}\n"
+        f"Call-ID: {r.call_id}\nCSeq: {cseq} NOTIFY\n"
         f"Event: refer\nSubscription-State: {state}\nContent-Type: message/sipfrag\n"
         f"Content-Length: {len(body)}\n\n{body}"
     )

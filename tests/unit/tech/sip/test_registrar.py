@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from support.sip_world import SipWorld, aor, auth, authorized, phone, request, settings
 
+from support.sip_world import SipWorld, aor, auth, authorized, phone, request, settings
 from switchroom.model.endpoint import ContactStatus, EndpointState
 from switchroom.model.events import ContactStatusChange
 from switchroom.wire.sip.message import Response

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 import pytest
-from support.sip_world import HERE, SERVER, SipWorld, aor, auth, authorized, phone, request, settings
 
+from support.sip_world import HERE, SERVER, SipWorld, aor, auth, authorized, phone, request, settings
 from switchroom.model.settings import AccessRule, IdentifySettings, SipAclSettings, SipGlobalSettings
 
 

@@ -1,0 +1,312 @@
+"""The configuration of a running server: what the files say, what was made at run time, and how both change.
+
+A part of the composition root, as it joins ``conf``, the store and those who serve what is configured. Changes
+come one at a time. An object of the files wins over one of the same kind and name that was made at run time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import structlog
+from msgspec.structs import replace
+
+from switchroom.conf import Problem, read_directory
+from switchroom.conf.difference import KINDS, listed_difference, restarts, sip_difference, slices
+from switchroom.conf.sorcery import CLASSES, WRITABLE, Fields, Kind, Unfit, Workshop, find, is_secret, merge, show
+from switchroom.core.configuration import Field, Reloaded
+from switchroom.core.storage import ObjectStore, StoreUnavailable
+from switchroom.model.change import SipChange
+from switchroom.model.errors import (
+    ConfigurationUnusable,
+    InvalidParameter,
+    ObjectNotFound,
+    ObjectReadOnly,
+    Overloaded,
+)
+from switchroom.model.settings import AriSettings, Configuration, ListedEndpoint, SipSettings
+
+log = structlog.get_logger(__name__)
+
+#: Objects made at run time: ten thousand endpoints with all that belongs to them, ten times over.
+MAX_OBJECTS = 300_000
+
+#: Objects that are applied before the loop serves others again: some milliseconds.
+SLICE = 100
+
+#: Problems a reload tells of; the rest is counted.
+MAX_PROBLEMS = 100
+
+
+class _Made(NamedTuple):
+    """An object made at run time."""
+
+    fields: Fields
+    #: None: nothing can be made of the fields any more.
+    settings: Any
+
+
+class _Plan(NamedTuple):
+    """A reload that was thought through and not yet done."""
+
+    configuration: Configuration
+    problems: list[Problem]
+    restart_needed: list[str]
+    made: dict[tuple[str, str], _Made]
+    served: SipSettings
+    change: SipChange
+    parts: list[SipChange]
+    gone: list[ListedEndpoint]
+    came: list[ListedEndpoint]
+
+
+class LiveConfiguration:
+    """See ``core.configuration.LiveObjects``. ``directory`` is read again on reload, None for a configuration
+    that has no files; without a ``store`` what is made at run time lives as long as the process.
+    """
+
+    def __init__(self, configuration: Configuration, directory: Path | None, store: ObjectStore | None) -> None:
+        self._started = configuration
+        self._files = configuration
+        self._directory = directory
+        self._store = store
+        self._made: dict[tuple[str, str], _Made] = {}
+        self._served = configuration.sip or SipSettings()
+        self._lock = asyncio.Lock()
+        self._on_sip: Callable[[SipChange], None] = _nobody
+        self._on_ari: Callable[[AriSettings], None] = _nobody
+        self._on_listed: Callable[[Sequence[ListedEndpoint], Sequence[ListedEndpoint]], None] = _nobody
+
+    async def load(self) -> SipSettings | None:
+        """Takes in what was made in earlier runs; the settings to serve SIP with, None when it is off."""
+        if self._files.sip is None:
+            return None
+        if self._store is not None:
+            workshop = _workshop(self._files)
+            for path, name, fields in await self._store.all():
+                kind = WRITABLE.get(path.rpartition("/")[2])
+                if kind is not None:
+                    self._made[kind.name, name] = _restore(workshop, kind, name, fields)
+        for warning in _overruled(self._files.sip, self._made):
+            log.warning(warning)
+        self._served = _join(self._files.sip, self._made)
+        return self._served
+
+    def serve(
+        self,
+        *,
+        sip: Callable[[SipChange], None] | None = None,
+        ari: Callable[[AriSettings], None] | None = None,
+        listed: Callable[[Sequence[ListedEndpoint], Sequence[ListedEndpoint]], None] | None = None,
+    ) -> None:
+        """Says who serves what; each is called with every change from now on (``listed``: gone, came)."""
+        self._on_sip = sip or self._on_sip
+        self._on_ari = ari or self._on_ari
+        self._on_listed = listed or self._on_listed
+
+    # ---- objects
+
+    def read(self, config_class: str, object_type: str, object_id: str) -> list[Field]:
+        kind = self._kind(config_class, object_type)
+        settings = find(self._served, kind, object_id)
+        if settings is None:
+            raise _no_object(object_id)
+        made = self._made.get((kind.name, object_id)) if not self._in_files(kind, object_id) else None
+        fields = show(kind, settings, made.fields if made else ())
+        return [Field(name, text, is_secret(kind, name)) for name, text in fields]
+
+    async def write(
+        self, config_class: str, object_type: str, object_id: str, fields: Sequence[tuple[str, str]]
+    ) -> list[Field]:
+        kind = self._kind(config_class, object_type)
+        async with self._lock:
+            known = find(self._served, kind, object_id) is not None
+            if not kind.writable or self._in_files(kind, object_id):
+                action = "update" if known else "create"
+                raise ObjectReadOnly(f"Cannot {action} sorcery objects of type '{kind.name}'")
+            before = self._made.get((kind.name, object_id))
+            if before is not None and not fields:
+                raise InvalidParameter(f"Fields must be provided to update object '{object_id}'")
+            if before is None and len(self._made) >= MAX_OBJECTS:
+                raise Overloaded("Too many objects were made at run time")
+            merged = merge(before.fields, fields) if before else list(fields)
+            try:
+                settings = _workshop(self._files).make(kind, object_id, merged)
+            except Unfit as wrong:
+                action = "Update" if before else "Creation"
+                raise InvalidParameter(
+                    f"{action} of object '{object_id}' failed field value validation: {wrong}"
+                ) from None
+            await self._keep(kind, object_id, merged)
+            self._made[kind.name, object_id] = _Made(merged, settings)
+            self._apply(kind, object_id, settings)
+        log.info("an object was written", kind=kind.name, name=object_id)
+        return self.read(config_class, object_type, object_id)
+
+    async def delete(self, config_class: str, object_type: str, object_id: str) -> None:
+        kind = self._kind(config_class, object_type)
+        async with self._lock:
+            if (kind.name, object_id) not in self._made or self._in_files(kind, object_id):
+                if find(self._served, kind, object_id) is None:
+                    raise _no_object(object_id)
+                raise ObjectReadOnly(f"Could not delete object with id '{object_id}'")
+            await self._keep(kind, object_id, None)
+            del self._made[kind.name, object_id]
+            self._apply(kind, object_id, None)
+        log.info("an object was deleted", kind=kind.name, name=object_id)
+
+    def _kind(self, config_class: str, object_type: str) -> Kind:
+        types = CLASSES.get(config_class)
+        if types is None or self._files.sip is None:
+            raise ObjectNotFound(f"configClass '{config_class}' not found")
+        kind = types.get(object_type)
+        if kind is None:
+            raise ObjectNotFound(f"objectType '{object_type}' not found")
+        return kind
+
+    def _in_files(self, kind: Kind, name: str) -> bool:
+        return self._files.sip is not None and find(self._files.sip, kind, name) is not None
+
+    async def _keep(self, kind: Kind, name: str, fields: Fields | None) -> None:
+        """Returns when the store has it; None for fields deletes."""
+        if self._store is None:
+            return
+        path = f"res_pjsip/{kind.name}"
+        try:
+            if fields is None:
+                await self._store.delete(path, name)
+            else:
+                await self._store.put(path, name, fields)
+        except StoreUnavailable as error:
+            raise Overloaded(f"The change can not be kept now: {error}") from error
+
+    def _apply(self, kind: Kind, name: str, settings: Any) -> None:
+        objects: dict[str, Any] = {kind.field: {name: settings}}
+        _patch(self._served, SipChange(**objects))
+        self._on_sip(SipChange(**objects))
+
+    # ---- reload
+
+    async def reload(self) -> Reloaded:
+        if self._directory is None:
+            raise ConfigurationUnusable("The server was not started from a configuration directory")
+        async with self._lock:
+            plan = await asyncio.to_thread(self._plan, self._directory)
+            reloaded = self._report(plan)
+            before, self._files = self._files, plan.configuration
+            self._made = plan.made
+            if before.ari != plan.configuration.ari:
+                self._on_ari(plan.configuration.ari)
+            self._on_listed(plan.gone, plan.came)
+            for part in plan.parts:
+                _patch(self._served, part)
+                self._on_sip(part)
+                await asyncio.sleep(0)
+            self._served = plan.served
+        log.info(
+            "the configuration was read again",
+            added=reloaded.added,
+            changed=reloaded.changed,
+            removed=reloaded.removed,
+            restart_needed=list(reloaded.restart_needed),
+        )
+        return reloaded
+
+    def _plan(self, directory: Path) -> _Plan:
+        """Reads and compares; runs in a thread while nothing changes."""
+        configuration, problems = read_directory(directory)
+        fatal = next((problem for problem in problems if problem.fatal), None)
+        if fatal is not None:
+            raise ConfigurationUnusable(f"The configuration can not be used, nothing was changed. {fatal}")
+        restart_needed = restarts(self._started, configuration)
+        made, served = self._made, self._served
+        if self._files.sip is None or configuration.sip is None:
+            # A start switches SIP on and off.
+            configuration = replace(configuration, sip=self._files.sip)
+        else:
+            workshop = _workshop(configuration)
+            made = {
+                key: _restore(workshop, WRITABLE[key[0]], key[1], known.fields) for key, known in self._made.items()
+            }
+            served = _join(configuration.sip, made)
+        change = sip_difference(self._served, served)
+        gone, came = listed_difference(self._files.listed, configuration.listed)
+        parts = list(slices(change, SLICE))
+        return _Plan(configuration, problems, restart_needed, made, served, change, parts, gone, came)
+
+    def _report(self, plan: _Plan) -> Reloaded:
+        """Must be asked before the plan is done."""
+        added = changed = removed = 0
+        for kind in KINDS:
+            known = getattr(self._served, kind)
+            for name, settings in getattr(plan.change, kind).items():
+                removed += settings is None
+                added += settings is not None and name not in known
+                changed += settings is not None and name in known
+        gone = {(listed.technology, listed.name) for listed in plan.gone}
+        came = {(listed.technology, listed.name) for listed in plan.came}
+        changed += len(gone & came) + (plan.change.general is not None)
+        problems = [str(problem) for problem in plan.problems]
+        if plan.configuration.sip is not None:
+            problems += _overruled(plan.configuration.sip, plan.made)
+        if len(problems) > MAX_PROBLEMS:
+            problems[MAX_PROBLEMS:] = [f"and {len(problems) - MAX_PROBLEMS} more; switchroom check shows all"]
+        return Reloaded(
+            added=added + len(came - gone),
+            changed=changed,
+            removed=removed + len(gone - came),
+            restart_needed=plan.restart_needed,
+            problems=problems,
+        )
+
+
+def _nobody(*change: object) -> None:
+    """Nobody serves this part."""
+
+
+def _no_object(name: str) -> ObjectNotFound:
+    return ObjectNotFound(f"Object with id '{name}' not found")
+
+
+def _workshop(configuration: Configuration) -> Workshop:
+    assert configuration.sip is not None
+    return Workshop(configuration.access_lists, configuration.sip.general)
+
+
+def _restore(workshop: Workshop, kind: Kind, name: str, fields: Sequence[tuple[str, str]]) -> _Made:
+    settings, complaints = workshop.restore(kind, name, fields)
+    for complaint in complaints:
+        log.error("an object made at run time has a fault", kind=kind.name, name=name, fault=complaint)
+    return _Made(list(fields), settings)
+
+
+def _overruled(sip: SipSettings, made: Iterable[tuple[str, str]]) -> list[str]:
+    """What is in the files too."""
+    return [
+        f'the {kind} "{name}" was made at run time and is in pjsip.conf too, which wins'
+        for kind, name in made
+        if name in getattr(sip, WRITABLE[kind].field)
+    ]
+
+
+def _join(sip: SipSettings, made: dict[tuple[str, str], _Made]) -> SipSettings:
+    """The settings to serve, in dictionaries of their own."""
+    joined = {kind: dict(getattr(sip, kind)) for kind in KINDS}
+    for (kind, name), known in made.items():
+        if known.settings is not None:
+            joined[WRITABLE[kind].field].setdefault(name, known.settings)
+    return replace(sip, **joined)
+
+
+def _patch(settings: SipSettings, change: SipChange) -> None:
+    """Brings the dictionaries up to date."""
+    for kind in KINDS:
+        objects = getattr(settings, kind)
+        for name, value in getattr(change, kind).items():
+            if value is None:
+                objects.pop(name, None)
+            else:
+                objects[name] = value

@@ -1,0 +1,30 @@
+"""What is different between two configurations, for those who serve one of them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from switchroom.model.settings import (
+    AorSettings,
+    AuthSettings,
+    IdentifySettings,
+    SipAclSettings,
+    SipEndpointSettings,
+    SipGlobalSettings,
+)
+
+
+class SipChange(msgspec.Struct, frozen=True, kw_only=True):
+    """By name what is new or different in a ``SipSettings``; None for what is gone.
+
+    Whoever applies several changes one after the other arrives at the new settings; transports can not change.
+    """
+
+    endpoints: dict[str, SipEndpointSettings | None] = {}
+    auths: dict[str, AuthSettings | None] = {}
+    aors: dict[str, AorSettings | None] = {}
+    identifies: dict[str, IdentifySettings | None] = {}
+    acls: dict[str, SipAclSettings | None] = {}
+    domain_aliases: dict[str, str | None] = {}
+    #: None: as before.
+    general: SipGlobalSettings | None = None

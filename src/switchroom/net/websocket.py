@@ -1,0 +1,220 @@
+"""WebSocket (RFC 6455): one message a frame, over the connections of an HTTP server that is already there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from struct import Struct
+
+from aiohttp import WSMsgType, web
+
+from switchroom.net.admission import Admission, Entry
+from switchroom.net.limits import FIRST_MESSAGE_SECONDS, GOODBYE_SECONDS, MAX_FRAME, MAX_UNSENT, PING_SECONDS
+
+#: Opcodes with the bit that says that the frame is whole (RFC 6455 5.2).
+_TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
+
+#: Close codes (RFC 6455 7.4.1).
+NORMAL, GOING_AWAY, POLICY_VIOLATION, TRY_AGAIN_LATER = 1000, 1001, 1008, 1013
+
+_SHORT = Struct("!BB").pack
+_MEDIUM = Struct("!BBH").pack
+_LONG = Struct("!BBQ").pack
+
+
+def frame(opcode: int, payload: bytes) -> bytes:
+    """An unmasked, unfragmented frame (RFC 6455 5.2)."""
+    length = len(payload)
+    if length < 126:
+        return _SHORT(opcode, length) + payload
+    if length < 65_536:
+        return _MEDIUM(opcode, 126, length) + payload
+    return _LONG(opcode, 127, length) + payload
+
+
+class WebSocketConnection:
+    """One WebSocket whose handshake is done. ``context`` is for its user, who keeps there what it likes."""
+
+    __slots__ = ("_entry", "_reason", "_timer", "_transport", "context", "host", "incoming", "port", "secure")
+
+    def __init__(self, transport: asyncio.Transport, entry: Entry, host: str, port: int, *, secure: bool) -> None:
+        self._transport = transport
+        self._entry = entry
+        self._timer: asyncio.TimerHandle | None = asyncio.get_running_loop().call_later(
+            FIRST_MESSAGE_SECONDS, self._give_up
+        )
+        #: Why it ends, once that is known.
+        self._reason = ""
+        #: The peer's address without brackets, and its port.
+        self.host = host
+        self.port = port
+        self.incoming = True
+        #: Whether it came over TLS.
+        self.secure = secure
+        self.context: object = None
+
+    def send(self, data: bytes) -> bool:
+        """Sends one message, as text when it is UTF-8 (RFC 7118 section 5); False when the WebSocket is at its end.
+
+        A peer that leaves MAX_UNSENT bytes unread is disconnected.
+        """
+        if data.isascii():
+            return self._write(_TEXT, data)
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            return self._write(_BINARY, data)
+        return self._write(_TEXT, data)
+
+    def prove(self) -> None:
+        """The peer has sent a whole message: it need not hurry any more."""
+        self._entry.prove()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def ping(self) -> None:
+        self._write(_PING, b"")
+
+    def pong(self, payload: bytes) -> None:
+        self._write(_PONG, payload)
+
+    def close(self, reason: str, code: int = NORMAL) -> None:
+        """Sends a close frame; the connection goes a second later, whether the peer answers or not."""
+        if not self._reason:
+            self._write(_CLOSE, code.to_bytes(2, "big") + reason.encode()[:123])
+            self._end(reason)
+
+    def abort(self, reason: str) -> None:
+        """Closes at once, without a goodbye."""
+        self._reason = self._reason or reason
+        self._transport.abort()
+
+    def forget(self) -> str:
+        """The connection is gone; the reason, empty when the peer went without a word."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._entry.leave()
+        reason = self._reason
+        self._reason = reason or "closed by the peer"
+        return self._reason
+
+    def _write(self, opcode: int, payload: bytes) -> bool:
+        transport = self._transport
+        if self._reason or transport.is_closing():
+            return False
+        transport.write(frame(opcode, payload))
+        if transport.get_write_buffer_size() > MAX_UNSENT:
+            self.abort("the peer does not read")
+            return False
+        return True
+
+    def _end(self, reason: str) -> None:
+        self._reason = reason
+        asyncio.get_running_loop().call_later(GOODBYE_SECONDS, self._transport.abort)
+
+    def _give_up(self) -> None:
+        self._timer = None
+        self.close("no message came in time", POLICY_VIOLATION)
+
+
+class WebSocketListener:
+    """The WebSockets of one subprotocol. ``serve`` handles the HTTP requests for them.
+
+    ``receive(data, connection)`` gets each message. ``closed(connection, reason)`` is called once for each
+    connection that ``receive`` may have seen.
+    """
+
+    def __init__(
+        self,
+        subprotocol: str,
+        receive: Callable[[bytes, WebSocketConnection], None],
+        closed: Callable[[WebSocketConnection, str], None],
+        admission: Admission,
+    ) -> None:
+        self._subprotocol = subprotocol
+        self._receive = receive
+        self._closed = closed
+        self._admission = admission
+        self._connections: dict[tuple[str, int], WebSocketConnection] = {}
+        self._loop = asyncio.get_running_loop()
+        self._stopped = False
+        self._timer = self._loop.call_later(PING_SECONDS, self._ping)
+
+    def __len__(self) -> int:
+        """How many WebSockets there are."""
+        return len(self._connections)
+
+    def connected(self, host: str, port: int) -> bool:
+        """Whether there is a WebSocket with this peer."""
+        return (host, port) in self._connections
+
+    def send(self, data: bytes, host: str, port: int) -> bool:
+        """Sends one message to this peer; False when it has no WebSocket here."""
+        connection = self._connections.get((host, port))
+        return connection is not None and connection.send(data)
+
+    def stop(self) -> None:
+        """Says goodbye to everybody and takes nobody in any more; nothing is called afterwards."""
+        self._stopped = True
+        self._timer.cancel()
+        for connection in tuple(self._connections.values()):
+            connection.close("the server stops", GOING_AWAY)
+
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The answer to one HTTP request: a WebSocket for as long as it lasts, or why there is none."""
+        transport = request.transport
+        peer = transport.get_extra_info("peername") if transport is not None else None
+        response = web.WebSocketResponse(
+            protocols=(self._subprotocol,), autoping=False, autoclose=False, compress=False, max_msg_size=MAX_FRAME
+        )
+        ready = response.can_prepare(request)
+        if not ready.ok or ready.protocol != self._subprotocol:
+            return _refused(request, 426, f"Here is WebSocket with the subprotocol {self._subprotocol}")
+        if transport is None or not peer or self._stopped:
+            return _refused(request, 503, "No WebSocket can be served now")
+        host, port = str(peer[0]), int(peer[1])
+        entry = self._admission.enter(host)
+        if entry is None:
+            return _refused(request, 503, "Too many connections")
+        connection = WebSocketConnection(transport, entry, host, port, secure=request.secure)
+        try:
+            await response.prepare(request)
+            self._connections[host, port] = connection
+            await self._listen(response, connection)
+        except ConnectionError:
+            pass  # gone while it was answered
+        finally:
+            self._connections.pop((host, port), None)
+            reason = connection.forget()
+            if not self._stopped:
+                self._closed(connection, reason)
+        return response
+
+    async def _listen(self, response: web.WebSocketResponse, connection: WebSocketConnection) -> None:
+        """Reads until the WebSocket ends."""
+        while True:
+            message = await response.receive()
+            kind = message.type
+            if kind is WSMsgType.TEXT:
+                self._receive(message.data.encode(), connection)
+            elif kind is WSMsgType.BINARY:
+                self._receive(message.data, connection)
+            elif kind is WSMsgType.PING:
+                connection.pong(message.data)
+            elif kind is WSMsgType.CLOSE:
+                connection.close("closed by the peer", message.data or NORMAL)
+                return
+            elif kind is not WSMsgType.PONG:
+                return
+
+    def _ping(self) -> None:
+        """A quiet WebSocket is kept open; a missing pong closes nothing (some clients never answer)."""
+        for connection in tuple(self._connections.values()):
+            connection.ping()
+        self._timer = self._loop.call_later(PING_SECONDS, self._ping)
+
+
+def _refused(request: web.BaseRequest, status: int, text: str) -> web.Response:
+    headers = {"Upgrade": "websocket"} if status == 426 else {}
+    return web.Response(status=status, text=f"{text}\n", headers=headers)

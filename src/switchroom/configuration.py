@@ -15,11 +15,11 @@ import structlog
 from msgspec.structs import replace
 
 from switchroom.conf import Problem, read_directory
-from switchroom.conf.difference import KINDS, listed_difference, restarts, sip_difference, slices
+from switchroom.conf.difference import listed_difference, restarts, sip_difference, slices
 from switchroom.conf.sorcery import CLASSES, WRITABLE, Fields, Kind, Unfit, Workshop, find, is_secret, merge, show
-from switchroom.core.configuration import Field, Reloaded
+from switchroom.core.configuration import Field, Reloaded, patch, separate
 from switchroom.core.storage import ObjectStore, StoreUnavailable
-from switchroom.model.change import SipChange
+from switchroom.model.change import KINDS, SipChange
 from switchroom.model.errors import (
     ConfigurationUnusable,
     InvalidParameter,
@@ -185,7 +185,7 @@ class LiveConfiguration:
 
     def _apply(self, kind: Kind, name: str, settings: Any) -> None:
         objects: dict[str, Any] = {kind.field: {name: settings}}
-        _patch(self._served, SipChange(**objects))
+        patch(self._served, SipChange(**objects))
         self._on_sip(SipChange(**objects))
 
     # ---- reload
@@ -202,7 +202,7 @@ class LiveConfiguration:
                 self._on_ari(plan.configuration.ari)
             self._on_listed(plan.gone, plan.came)
             for part in plan.parts:
-                _patch(self._served, part)
+                patch(self._served, part)
                 self._on_sip(part)
                 await asyncio.sleep(0)
             self._served = plan.served
@@ -293,20 +293,9 @@ def _overruled(sip: SipSettings, made: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def _join(sip: SipSettings, made: dict[tuple[str, str], _Made]) -> SipSettings:
-    """The settings to serve, in dictionaries of their own."""
-    joined = {kind: dict(getattr(sip, kind)) for kind in KINDS}
+    """The settings to serve."""
+    joined = separate(sip)
     for (kind, name), known in made.items():
         if known.settings is not None:
-            joined[WRITABLE[kind].field].setdefault(name, known.settings)
-    return replace(sip, **joined)
-
-
-def _patch(settings: SipSettings, change: SipChange) -> None:
-    """Brings the dictionaries up to date."""
-    for kind in KINDS:
-        objects = getattr(settings, kind)
-        for name, value in getattr(change, kind).items():
-            if value is None:
-                objects.pop(name, None)
-            else:
-                objects[name] = value
+            getattr(joined, WRITABLE[kind].field).setdefault(name, known.settings)
+    return joined

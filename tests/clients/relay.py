@@ -1,4 +1,4 @@
-"""A relay between a client library and the server: keeps what the library sends, and can break its connections."""
+"""A relay between a client library and the server: keeps what the library sends, and can lose its connections."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
+
+from support.wait import until
 
 _CHUNK = 65536
 
@@ -18,42 +20,71 @@ class Relay:
         self.base = ""
         #: All that clients have sent, connection after connection.
         self.sent = bytearray()
-        self._open: set[asyncio.StreamWriter] = set()
+        #: Open connections: the library's end to the server's end.
+        self._open: dict[asyncio.StreamWriter, asyncio.StreamWriter] = {}
+        #: Server's ends of connections whose other end is lost.
+        self._halves: set[asyncio.StreamWriter] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        onward_reader, onward_writer = await asyncio.open_connection(*self._to)
-        ends = {writer, onward_writer}
-        self._open |= ends
+        """One connection, until both sides have ended it."""
+        onward_reader, onward = await asyncio.open_connection(*self._to)
+        self._open[writer] = onward
         try:
-            await asyncio.gather(
-                self._carry(reader, onward_writer, self.sent), self._carry(onward_reader, writer, None)
-            )
+            await asyncio.gather(self._carry_on(reader, onward), self._carry_back(onward_reader, writer))
         finally:
-            self._open -= ends
-            for end in ends:
-                end.close()
+            self._open.pop(writer, None)
+            self._halves.discard(onward)
+            writer.close()
+            onward.close()
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, kept: bytearray | None) -> None:
-        """One direction, until its sender ends or the connection breaks."""
-        try:
-            while data := await reader.read(_CHUNK):
-                if kept is not None:
-                    kept += data
-                writer.write(data)
+    async def _carry_on(self, reader: asyncio.StreamReader, onward: asyncio.StreamWriter) -> None:
+        while data := await _read(reader):
+            self.sent += data
+            onward.write(data)
+        if onward not in self._halves:
+            _end(onward)
+
+    async def _carry_back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await _read(reader):
             if not writer.is_closing():
-                writer.write_eof()
-        except OSError:
-            writer.transport.abort()
+                writer.write(data)
+        _end(writer)
 
-    def cut(self) -> None:
-        """Breaks every connection, as a network does: neither side is told of a close."""
-        for writer in self._open:
+    def end_all(self) -> None:
+        """The server sees each connection end, and the library sees what the server makes of that."""
+        for onward in self._open.values():
+            _end(onward)
+
+    def lose_clients(self) -> None:
+        """The library's connections break; the server is not told, as after a fault of the network."""
+        for writer, onward in self._open.items():
+            self._halves.add(onward)
             writer.transport.abort()
+        self._open.clear()
+
+    async def end_halves(self) -> None:
+        """The server learns at last that those connections are no more, and has ended them too."""
+        for onward in self._halves:
+            _end(onward)
+        await until(lambda: not self._halves, "the end of the lost connections")
+
+
+async def _read(reader: asyncio.StreamReader) -> bytes:
+    """What has come, nothing at the end or once the connection is broken."""
+    try:
+        return await reader.read(_CHUNK)
+    except ConnectionError:
+        return b""
+
+
+def _end(writer: asyncio.StreamWriter) -> None:
+    if not writer.is_closing():
+        writer.write_eof()
 
 
 @asynccontextmanager
 async def relay(base: str) -> AsyncIterator[Relay]:
-    """A relay to the server at ``base``, open for new connections for as long as the block lasts."""
+    """A relay to the server at ``base``, for as long as the block lasts."""
     to = urlsplit(base)
     assert to.hostname is not None
     assert to.port is not None
@@ -65,4 +96,5 @@ async def relay(base: str) -> AsyncIterator[Relay]:
         try:
             yield made
         finally:
-            made.cut()
+            made.lose_clients()
+            await made.end_halves()

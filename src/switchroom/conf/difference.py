@@ -12,17 +12,13 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from switchroom.model.change import SipChange
+from switchroom.model.change import KINDS, SipChange
 from switchroom.model.settings import Configuration, ListedEndpoint, Settings, SipSettings
 
 T = TypeVar("T")
 
-#: The kinds of objects that can change while the server runs, in the order in which it is safe to apply them:
-#: whom to keep out first, then what endpoints lean on, then endpoints, then what leads to them.
-KINDS = ("acls", "domain_aliases", "auths", "aors", "endpoints", "identifies")
-
 #: Options of pjsip.conf's global and system sections that are built into what runs.
-_BUILT_IN = ("timer_t1", "timer_b")
+_BUILT_IN = ("timer_t1", "timer_b", "max_forwards", "user_agent", "send_contact_status_on_update_registration")
 
 
 def sip_difference(old: SipSettings, new: SipSettings) -> SipChange:

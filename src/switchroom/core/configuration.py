@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
+
+from switchroom.model.change import KINDS, SipChange
+from switchroom.model.settings import SipSettings
 
 
 class Field(NamedTuple):
@@ -66,3 +69,20 @@ class LiveObjects(Protocol):
             ConfigurationUnusable: the files can not be used; nothing has changed.
         """
         ...
+
+
+def separate(settings: SipSettings) -> SipSettings:
+    """The same settings in dictionaries of their own, so that ``patch`` changes them for one owner alone."""
+    objects: dict[str, Any] = {kind: dict(getattr(settings, kind)) for kind in KINDS}
+    return msgspec.structs.replace(settings, **objects)
+
+
+def patch(settings: SipSettings, change: SipChange) -> None:
+    """Brings the dictionaries up to date; what is not kept by name is left to the owner."""
+    for kind in KINDS:
+        objects = getattr(settings, kind)
+        for name, value in getattr(change, kind).items():
+            if value is None:
+                objects.pop(name, None)
+            else:
+                objects[name] = value

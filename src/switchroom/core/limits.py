@@ -5,3 +5,33 @@ JUDGED_ADDRESSES = 16_384
 
 #: Entries of the schedule below which cancelled ones are not swept out: it would cost more than it frees.
 MIN_SWEEP = 256
+
+#: Undelivered messages of one destination that are on their way at a time; the others wait in the journal alone.
+#: A contact takes one at a time (RFC 3428 8), so more would cost memory and gain nothing.
+WINDOW = 16
+
+#: Messages in the lane of a contact that does not answer while another contact of the endpoint does: about a day's
+#: texts of a busy desk. Further ones fail for that contact alone.
+MAX_LANE = 256
+
+#: Messages that have not ended, in all: some 150 bytes of memory each.
+MAX_MESSAGES = 500_000
+
+#: Characters of a caller's own message id; room for any UUID with a prefix. It is part of a Call-ID.
+MAX_MESSAGE_ID = 128
+
+#: Seconds a message may be worth delivering: a year; longer is a mistake in the unit.
+MAX_LIFE = 366 * 86_400.0
+
+#: Seconds before the second attempt, the third, and so on; the last one stays. A phone that restarts is back
+#: within a minute, one that is off is looked for four times an hour.
+RETRY_DELAYS = (5.0, 15.0, 60.0, 300.0, 900.0)
+
+#: Seconds before a journal that could not be read is read again.
+READ_RETRY = 1.0
+
+#: Seconds between two looks for finished messages that are to be forgotten.
+PURGE_EVERY = 60.0
+
+#: Referrals that are remembered; the oldest is forgotten for a new one. A kilobyte each.
+MAX_REFERRALS = 10_000

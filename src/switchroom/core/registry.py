@@ -131,6 +131,21 @@ class Registry:
         self._settle(record.aors, events)
         return events
 
+    def relink(self, endpoint: EndpointId, aors: Iterable[str]) -> list[EndpointEvent]:
+        """Gives an endpoint that is known other addresses of record; nothing happens when they are the same."""
+        record = self._records[endpoint]
+        wanted = list(dict.fromkeys(aors))
+        if wanted == [aor.name for aor in record.aors]:
+            return []
+        for aor in record.aors:
+            aor.endpoints.remove(record)
+        record.aors = [self.declare(endpoint.technology, name) for name in wanted]
+        for aor in record.aors:
+            aor.endpoints.append(record)
+        events: list[EndpointEvent] = []
+        self._settle_record(record, events)
+        return events
+
     def remove(self, endpoint: EndpointId) -> None:
         """Forgets an endpoint; no event, as in Asterisk. Its technology stays known."""
         record = self._records.pop(endpoint, None)
@@ -150,6 +165,36 @@ class Registry:
         if qualified is not None:
             found.qualified = qualified
         return found
+
+    def drop(self, technology: str, name: str) -> list[EndpointEvent]:
+        """Takes an address of record away with its contacts; those who know it must ask for it anew."""
+        aor = self._aors.pop((technology, name), None)
+        if aor is None:
+            return []
+        events: list[EndpointEvent] = []
+        for uri in list(aor.contacts):
+            events += self.unbind(aor, uri)
+        for record in aor.endpoints:
+            record.aors.remove(aor)
+        return events
+
+    def require(self, aor: AddressOfRecord, *, qualified: bool) -> list[EndpointEvent]:
+        """Whether contacts must answer to count from now on. As in Asterisk, none has answered at first, and
+        without the need to, each counts.
+        """
+        if aor.qualified is qualified:
+            return []
+        aor.qualified = qualified
+        events: list[EndpointEvent] = []
+        changed = [c for c in aor.contacts.values() if c.status is not ContactStatus.NON_QUALIFIED]
+        for contact in changed:
+            aor.contacts[contact.uri] = msgspec.structs.replace(
+                contact, status=ContactStatus.NON_QUALIFIED, roundtrip_usec=0
+            )
+        self._settle((aor,), events)
+        for contact in changed:
+            self._contact_events(aor, aor.contacts[contact.uri], ContactStatus.NON_QUALIFIED, events)
+        return events
 
     # ---- changing contacts
 
@@ -204,18 +249,21 @@ class Registry:
         """Brings the endpoints of these addresses of record to the state they should have."""
         for aor in aors:
             for record in aor.endpoints:
-                online = any(a.available for a in record.aors)
-                wanted = EndpointState.ONLINE if online else EndpointState.OFFLINE
-                if record.snapshot.state is wanted:
-                    continue
-                self._set_state(record, wanted, events)
-                events.append(
-                    PeerStatusChange(
-                        endpoint=record.snapshot,
-                        at=self._clock.wall(),
-                        peer_status="Reachable" if online else "Unreachable",
-                    )
-                )
+                self._settle_record(record, events)
+
+    def _settle_record(self, record: _Record, events: list[EndpointEvent]) -> None:
+        online = any(aor.available for aor in record.aors)
+        wanted = EndpointState.ONLINE if online else EndpointState.OFFLINE
+        if record.snapshot.state is wanted:
+            return
+        self._set_state(record, wanted, events)
+        events.append(
+            PeerStatusChange(
+                endpoint=record.snapshot,
+                at=self._clock.wall(),
+                peer_status="Reachable" if online else "Unreachable",
+            )
+        )
 
     def _set_state(self, record: _Record, state: EndpointState, events: list[EndpointEvent]) -> None:
         before = record.snapshot

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from itertools import count
 
 from switchroom.core.limits import MIN_SWEEP
+from switchroom.core.ports import Alarm, Clock, Timers
 
 
 class Deadline:
@@ -24,11 +25,15 @@ class Schedule:
     """Actions by the time they are due, on the core clock's monotonic scale.
 
     What is cancelled stays in the heap until it comes up; when such entries are the greater part the heap
-    is swept, so it is never more than twice as long as what is still to happen. The owner arms one loop
-    timer for ``next_due``.
+    is swept, so it is never more than twice as long as what is still to happen. One loop alarm serves all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None, timers: Timers | None = None) -> None:
+        self._clock = clock
+        self._timers = timers
+        self._alarm: Alarm | None = None
+        self._alarm_at = 0.0
+        self._running = False
         self._heap: list[tuple[float, int, Deadline]] = []
         self._order = count()
         self._cancelled = 0
@@ -41,6 +46,8 @@ class Schedule:
         """``action(now)`` is called once at ``when`` or soon after; those of one time in the order they came."""
         deadline = Deadline(when, action)
         heapq.heappush(self._heap, (when, next(self._order), deadline))
+        if not self._running and (self._alarm is None or when < self._alarm_at):
+            self._arm(when)
         return deadline
 
     def cancel(self, deadline: Deadline) -> None:
@@ -66,8 +73,36 @@ class Schedule:
 
     def run(self, now: float) -> None:
         """Calls everything that is due."""
-        while (due := self.next_due()) is not None and due <= now:
-            deadline = heapq.heappop(self._heap)[2]
-            action, deadline.action = deadline.action, None
-            assert action is not None
-            action(now)
+        self._running = True
+        try:
+            while (due := self.next_due()) is not None and due <= now:
+                deadline = heapq.heappop(self._heap)[2]
+                action, deadline.action = deadline.action, None
+                assert action is not None
+                action(now)
+        finally:
+            self._running = False
+            if (due := self.next_due()) is not None:
+                self._arm(due)
+
+    def stop(self) -> None:
+        """Nothing is called any more."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        self._heap.clear()
+        self._cancelled = 0
+
+    def _arm(self, due: float) -> None:
+        if self._timers is None or self._clock is None:
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at = due
+        self._alarm = self._timers.call_later(max(0.0, due - self._clock.monotonic()), self._ring)
+
+    def _ring(self) -> None:
+        assert self._clock is not None
+        self._alarm = None
+        # An alarm may ring a little early; what it was set for is due then all the same.
+        self.run(max(self._alarm_at, self._clock.monotonic()))

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from switchroom.model.endpoint import Contact
+from switchroom.model.errors import DomainError
 from switchroom.model.record import MessageRecord, MessageState
 
 
-class StoreUnavailable(Exception):
+class StoreUnavailable(DomainError):
     """The store can not take or give something now; the text says why (shown as 503, and in the log)."""
 
 

@@ -13,6 +13,10 @@ from switchroom.model.settings import (
     SipGlobalSettings,
 )
 
+#: The kinds of objects that can change while the server runs, in the order in which it is safe to apply them:
+#: whom to keep out first, then what endpoints lean on, then endpoints, then what leads to them.
+KINDS = ("acls", "domain_aliases", "auths", "aors", "endpoints", "identifies")
+
 
 class SipChange(msgspec.Struct, frozen=True, kw_only=True):
     """By name what is new or different in a ``SipSettings``; None for what is gone.

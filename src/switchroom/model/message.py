@@ -61,6 +61,8 @@ class DeliveryReport(msgspec.Struct, frozen=True, kw_only=True):
     state: DeliveryState
     status_code: int = 0
     reason: str = ""
+    #: The contact that answered, where the technology tried several.
+    contact: str = ""
 
 
 class Referral(msgspec.Struct, frozen=True, kw_only=True):

@@ -88,12 +88,12 @@ def connections_allowed() -> int:
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAX_CONNECTIONS + RESERVED_DESCRIPTORS
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    if soft == resource.RLIM_INFINITY:
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
         return MAX_CONNECTIONS
-    return max(soft // 2, min(MAX_CONNECTIONS, soft - RESERVED_DESCRIPTORS))
+    given = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    if given > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (given, hard))
+    return max(given // 2, given - RESERVED_DESCRIPTORS)
 
 
 @lru_cache(maxsize=4096)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from struct import Struct
+from typing import Literal
 
 from aiohttp import WSMsgType, web
 
@@ -15,7 +16,7 @@ from switchroom.net.limits import FIRST_MESSAGE_SECONDS, GOODBYE_SECONDS, MAX_FR
 _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
 
 #: Close codes (RFC 6455 7.4.1).
-NORMAL, GOING_AWAY, POLICY_VIOLATION, TRY_AGAIN_LATER = 1000, 1001, 1008, 1013
+NORMAL, GOING_AWAY, POLICY_VIOLATION = 1000, 1001, 1008
 
 _SHORT = Struct("!BB").pack
 _MEDIUM = Struct("!BBH").pack
@@ -91,12 +92,11 @@ class WebSocketConnection:
         self._transport.abort()
 
     def forget(self) -> str:
-        """The connection is gone; the reason, empty when the peer went without a word."""
+        """The connection is gone; why."""
         if self._timer is not None:
             self._timer.cancel()
         self._entry.leave()
-        reason = self._reason
-        self._reason = reason or "closed by the peer"
+        self._reason = self._reason or "closed by the peer"
         return self._reason
 
     def _write(self, opcode: int, payload: bytes) -> bool:
@@ -165,18 +165,25 @@ class WebSocketListener:
         """The answer to one HTTP request: a WebSocket for as long as it lasts, or why there is none."""
         transport = request.transport
         peer = transport.get_extra_info("peername") if transport is not None else None
-        response = web.WebSocketResponse(
-            protocols=(self._subprotocol,), autoping=False, autoclose=False, compress=False, max_msg_size=MAX_FRAME
+        if not self._offered(request):
+            return _refused(426, f"Here is WebSocket with the subprotocol {self._subprotocol}")
+        response: web.WebSocketResponse[Literal[False]] = web.WebSocketResponse(
+            protocols=(self._subprotocol,),
+            timeout=GOODBYE_SECONDS,
+            autoping=False,
+            autoclose=False,
+            compress=False,
+            max_msg_size=MAX_FRAME,
+            decode_text=False,
         )
-        ready = response.can_prepare(request)
-        if not ready.ok or ready.protocol != self._subprotocol:
-            return _refused(request, 426, f"Here is WebSocket with the subprotocol {self._subprotocol}")
+        if not response.can_prepare(request).ok:
+            return _refused(400, "Not a WebSocket handshake")
         if transport is None or not peer or self._stopped:
-            return _refused(request, 503, "No WebSocket can be served now")
+            return _refused(503, "No WebSocket can be served now")
         host, port = str(peer[0]), int(peer[1])
         entry = self._admission.enter(host)
         if entry is None:
-            return _refused(request, 503, "Too many connections")
+            return _refused(503, "Too many connections")
         connection = WebSocketConnection(transport, entry, host, port, secure=request.secure)
         try:
             await response.prepare(request)
@@ -184,21 +191,32 @@ class WebSocketListener:
             await self._listen(response, connection)
         except ConnectionError:
             pass  # gone while it was answered
+        except Exception as error:
+            # As the loop does for other transports: an answer of HTTP would be garbage here.
+            self._loop.call_exception_handler({"message": "a WebSocket failed", "exception": error})
+            connection.abort("the server failed")
         finally:
-            self._connections.pop((host, port), None)
-            reason = connection.forget()
-            if not self._stopped:
-                self._closed(connection, reason)
+            # Closed here, or aiohttp would send a close frame of its own.
+            transport.close()
+            self._forget(connection)
         return response
 
-    async def _listen(self, response: web.WebSocketResponse, connection: WebSocketConnection) -> None:
+    def _offered(self, request: web.BaseRequest) -> bool:
+        """Whether it asks for a WebSocket with our subprotocol (RFC 7118 section 4)."""
+        asked = request.headers.getall("Sec-WebSocket-Protocol", [])
+        return (
+            request.headers.get("Upgrade", "").strip().lower() == "websocket"
+            and self._subprotocol in {name.strip() for line in asked for name in line.split(",")}
+            # aiohttp looks at the first line alone.
+            and len(asked) == 1
+        )
+
+    async def _listen(self, response: web.WebSocketResponse[Literal[False]], connection: WebSocketConnection) -> None:
         """Reads until the WebSocket ends."""
         while True:
             message = await response.receive()
             kind = message.type
-            if kind is WSMsgType.TEXT:
-                self._receive(message.data.encode(), connection)
-            elif kind is WSMsgType.BINARY:
+            if kind is WSMsgType.TEXT or kind is WSMsgType.BINARY:
                 self._receive(message.data, connection)
             elif kind is WSMsgType.PING:
                 connection.pong(message.data)
@@ -208,6 +226,14 @@ class WebSocketListener:
             elif kind is not WSMsgType.PONG:
                 return
 
+    def _forget(self, connection: WebSocketConnection) -> None:
+        key = connection.host, connection.port
+        if self._connections.get(key) is connection:
+            del self._connections[key]
+        reason = connection.forget()
+        if not self._stopped:
+            self._closed(connection, reason)
+
     def _ping(self) -> None:
         """A quiet WebSocket is kept open; a missing pong closes nothing (some clients never answer)."""
         for connection in tuple(self._connections.values()):
@@ -215,6 +241,7 @@ class WebSocketListener:
         self._timer = self._loop.call_later(PING_SECONDS, self._ping)
 
 
-def _refused(request: web.BaseRequest, status: int, text: str) -> web.Response:
-    headers = {"Upgrade": "websocket"} if status == 426 else {}
-    return web.Response(status=status, text=f"{text}\n", headers=headers)
+def _refused(status: int, text: str) -> web.Response:
+    return web.Response(
+        status=status, text=f"{text}\n", headers={"Upgrade": "websocket"} if status == 426 else {"Connection": "close"}
+    )

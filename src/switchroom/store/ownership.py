@@ -72,6 +72,9 @@ class Ownership:
                 raise StoreUnavailable(f"{self._path}: missing, but not the log that belongs to it, {log.name}")
             os.ftruncate(self._lock, 0)
             os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600))
+            folder = os.open(self._path.parent, os.O_RDONLY)
+            os.fsync(folder)
+            os.close(folder)
         elif not self._path.stat().st_size and (logged or os.fstat(self._lock).st_size):
             raise StoreUnavailable(f"{self._path}: empty, though it was in use; restore it, or remove it to begin anew")
         for suffix in ("", *_BESIDE):

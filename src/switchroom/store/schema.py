@@ -50,7 +50,7 @@ def prepare(connection: sqlite3.Connection, durability: Durability, steps: list[
         StoreUnavailable: the file is another program's or a newer program's.
         sqlite3.Error: it is damaged, full, locked or can not be written.
     """
-    version = _ask(connection, "PRAGMA user_version")
+    version = int(_ask(connection, "PRAGMA user_version"))
     if version:
         ours = _ask(connection, "PRAGMA application_id") == APPLICATION_ID
     else:

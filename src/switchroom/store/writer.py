@@ -120,7 +120,8 @@ class Writer:
             if self.trouble and not ended and time.monotonic() < self._retry_at:
                 self._put_off(operations)
             else:
-                self._write([*self._owed.values(), *operations])
+                owed, self._owed = self._owed, {}
+                self._write([*owed.values(), *operations])
             self.settled = self._taken - len(self._owed)
         with suppress(sqlite3.Error):
             self._connection.close()
@@ -140,38 +141,43 @@ class Writer:
             return operations, False
         return operations, True
 
-    def _write(self, operations: list[Operation]) -> None:
-        """One transaction. An operation that never fits must not hold up the others, so it is found and dropped."""
-        self._owed = {}
+    def _write(self, operations: list[Operation]) -> bool:
+        """One transaction; False when the file can not be written now.
+
+        An operation that never fits must not hold up the others, so it is found and dropped.
+        """
         self.busy_since = time.monotonic()
         try:
             outcomes = self._commit(operations)
-        except _UNFIT + (OverflowError, TypeError, ValueError) as error:
+        except Exception as error:
             self._roll_back()
+            if isinstance(error, sqlite3.Error) and not isinstance(error, _UNFIT):
+                self._fail(operations, str(error))
+                return False
             if len(operations) > 1:
-                self._write_singly(operations)
-            else:
-                self.unfit += 1
-                self._refuse(operations, str(error))
-        except sqlite3.Error as error:
-            self._roll_back()
-            self.failures += 1
-            self._retry_at = time.monotonic() + self._retry_delay
-            self._become(str(error))
-            self._put_off(operations)
+                return self._write_singly(operations)
+            self.unfit += 1
+            self._refuse(operations, str(error))
         else:
             self._become("")
             if outcomes:
                 self._settle(outcomes)
         finally:
             self.busy_since = 0.0
+        return True
 
-    def _write_singly(self, operations: list[Operation]) -> None:
-        for number, operation in enumerate(operations):
-            if self.trouble:
+    def _write_singly(self, operations: list[Operation]) -> bool:
+        for number, operation in enumerate(operations, 1):
+            if not self._write([operation]):
                 self._put_off(operations[number:])
-                return
-            self._write([operation])
+                return False
+        return True
+
+    def _fail(self, operations: list[Operation], reason: str) -> None:
+        self.failures += 1
+        self._retry_at = time.monotonic() + self._retry_delay
+        self._become(reason)
+        self._put_off(operations)
 
     def _commit(self, operations: list[Operation]) -> list[Outcome]:
         rows: dict[Hashable, Row] = {}

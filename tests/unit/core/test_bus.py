@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from support.sip_world import Ear
-
 from switchroom.core.bus import Bus
 from switchroom.model.endpoint import Endpoint, EndpointId, EndpointState
 from switchroom.model.events import EndpointStateChange

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from support.sip_world import VirtualClock
 
+from support.sip_world import VirtualClock
 from switchroom.core.messages import Messages, Technologies, new_id
 from switchroom.model.endpoint import EndpointId
 from switchroom.model.errors import EndpointNotFound

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from support.sip_world import VirtualClock
 
+from support.sip_world import VirtualClock
 from switchroom.core.registry import AddressOfRecord, Registry
 from switchroom.model.endpoint import Contact, ContactStatus, EndpointId, EndpointState
 from switchroom.model.events import ContactStatusChange, EndpointEvent

@@ -7,7 +7,8 @@ from switchroom.core.schedule import Schedule
 
 
 def test_what_is_due_happens_in_order_and_once() -> None:
-    schedule, done = Schedule(), []
+    schedule = Schedule()
+    done: list[tuple[str, float]] = []
     for when, name in ((3.0, "late"), (1.0, "first"), (1.0, "second"), (9.0, "never")):
         schedule.at(when, lambda now, name=name: done.append((name, now)))  # type: ignore[misc]
     schedule.run(0.5)
@@ -20,7 +21,8 @@ def test_what_is_due_happens_in_order_and_once() -> None:
 
 
 def test_what_is_cancelled_never_happens_and_wakes_nobody() -> None:
-    schedule, done = Schedule(), []
+    schedule = Schedule()
+    done: list[float] = []
     first = schedule.at(1.0, done.append)
     schedule.at(2.0, done.append)
     schedule.cancel(first)
@@ -35,7 +37,8 @@ def test_what_is_cancelled_never_happens_and_wakes_nobody() -> None:
 
 
 def test_an_action_may_schedule_and_cancel_while_others_are_due() -> None:
-    schedule, done = Schedule(), []
+    schedule = Schedule()
+    done: list[str] = []
     second = schedule.at(2.0, lambda now: done.append("second"))
 
     def first(now: float) -> None:
@@ -49,7 +52,8 @@ def test_an_action_may_schedule_and_cancel_while_others_are_due() -> None:
 
 
 def test_cancelled_entries_are_swept_out() -> None:
-    schedule, done = Schedule(), []
+    schedule = Schedule()
+    done: list[float] = []
     kept = schedule.at(5.0, done.append)
     for _ in range(20 * MIN_SWEEP):
         schedule.cancel(schedule.at(9.0, done.append))

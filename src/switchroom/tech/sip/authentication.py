@@ -64,6 +64,7 @@ class Authenticator:
         general = directory.general
         self._opaque = token()[:16]
         self._faces = _faces(directory)
+        self._faces_of = directory.revision
         self._decoys = {
             name: hash_ha1(name, "nobody", general.default_realm, token()) for name in ("MD5", "SHA-256", "SHA-512-256")
         }
@@ -135,6 +136,8 @@ class Authenticator:
         """
         source = incoming.flow.host
         credentials = self._directory.credentials(endpoint) if endpoint is not None else ()
+        if not credentials and self._faces_of != self._directory.revision:
+            self._faces, self._faces_of = _faces(self._directory), self._directory.revision
         if credentials:
             realm, algorithms = credentials[0].realm, credentials[0].algorithms
         elif len(self._faces) == 1:

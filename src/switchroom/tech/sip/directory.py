@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+from switchroom.core.configuration import patch, separate
+from switchroom.model.change import SipChange
 from switchroom.model.settings import (
     AccessRule,
     AorSettings,
@@ -43,34 +46,73 @@ class Credential:
 
 
 class Directory:
-    """Look-ups over one ``SipSettings``."""
+    """Look-ups over one ``SipSettings``, and the changes made to it since."""
 
     def __init__(self, settings: SipSettings) -> None:
-        self.settings = settings
+        self.settings = settings = separate(settings)
         self.general = settings.general
         self.endpoints = settings.endpoints
         self.aors = settings.aors
+        #: Counts changes, for those who keep what follows from the settings.
+        self.revision = 0
         self._credentials: dict[str, tuple[Credential, ...]] = {}
+        self._users: dict[str, list[str]] = {}
         self._hosts: dict[tuple[str, int], str] = {}
         self._networks: list[tuple[IPv4Network | IPv6Network, int, str]] = []
+        self._resolved: dict[str, list[tuple[IPv4Network | IPv6Network, int]]] = {}
         self.by_header: list[tuple[str, str, str]] = []
         self.by_request_uri: list[tuple[str, str]] = []
+        #: Names in ``identify.match`` that nobody has looked up yet.
         self.unresolved: list[tuple[str, IdentifySettings]] = []
-        for identify in settings.identifies.values():
-            for network, port in identify.match:
-                self.match_network(network, port, identify.endpoint)
-            self.unresolved += [(host, identify) for host in identify.match_hosts]
-            if identify.match_header:
-                name, pattern = identify.match_header
-                self.by_header.append((name.lower(), pattern, identify.endpoint))
-            if identify.match_request_uri:
-                self.by_request_uri.append((identify.match_request_uri, identify.endpoint))
-        self.source_rules: tuple[AccessRule, ...] = tuple(r for acl in settings.acls.values() for r in acl.rules)
-        self.contact_rules: tuple[AccessRule, ...] = tuple(
-            r for acl in settings.acls.values() for r in acl.contact_rules
-        )
         self.transport_domains = tuple(t.domain for t in settings.transports.values() if t.domain)
-        self._multi_domain = not self.general.disable_multi_domain and any("@" in name for name in self.endpoints)
+        self._domains_in_names = self._anonymous = self._by_auth_username = False
+        for endpoint in settings.endpoints.values():
+            self._learn(endpoint)
+        for identify in settings.identifies.values():
+            self._index(identify)
+            self.unresolved += [(host, identify) for host in identify.match_hosts]
+        self._conclude()
+
+    def _learn(self, endpoint: SipEndpointSettings) -> None:
+        for aor in endpoint.aors:
+            self._users.setdefault(aor, []).append(endpoint.name)
+        # What is useful for one endpoint is never taken back: looking in vain is only slower.
+        self._domains_in_names |= "@" in endpoint.name
+        self._anonymous |= endpoint.name.partition("@")[0] == "anonymous"
+        self._by_auth_username |= "auth_username" in endpoint.identify_by
+
+    def _unlearn(self, endpoint: SipEndpointSettings) -> None:
+        for aor in endpoint.aors:
+            users = self._users[aor]
+            users.remove(endpoint.name)
+            if not users:
+                del self._users[aor]
+
+    def _index(self, identify: IdentifySettings) -> None:
+        for network, port in (*identify.match, *self._resolved.get(identify.name, ())):
+            self._match_network(network, port, identify.endpoint)
+        if identify.match_header:
+            name, pattern = identify.match_header
+            self.by_header.append((name.lower(), pattern, identify.endpoint))
+        if identify.match_request_uri:
+            self.by_request_uri.append((identify.match_request_uri, identify.endpoint))
+
+    def _index_again(self, changed: Iterable[str]) -> None:
+        """What identifies no longer say can not be told from what others say too: all are indexed anew."""
+        for name in changed:
+            self._resolved.pop(name, None)
+        self._hosts.clear()
+        self._networks.clear()
+        self.by_header.clear()
+        self.by_request_uri.clear()
+        for identify in self.settings.identifies.values():
+            self._index(identify)
+
+    def _conclude(self) -> None:
+        acls = self.settings.acls.values()
+        self.source_rules: tuple[AccessRule, ...] = tuple(rule for acl in acls for rule in acl.rules)
+        self.contact_rules: tuple[AccessRule, ...] = tuple(rule for acl in acls for rule in acl.contact_rules)
+        self._multi_domain = not self.general.disable_multi_domain and self._domains_in_names
         self.identifiers = tuple(self._identifiers())
 
     def _identifiers(self) -> list[str]:
@@ -78,25 +120,54 @@ class Directory:
         listed = self.general.endpoint_identifier_order
         useful = {
             "username": True,
-            "anonymous": any(name.partition("@")[0] == "anonymous" for name in self.endpoints),
+            "anonymous": self._anonymous,
             "ip": bool(self._hosts or self._networks or self.unresolved),
             "header": bool(self.by_header),
             "request_uri": bool(self.by_request_uri),
-            "auth_username": any("auth_username" in e.identify_by for e in self.endpoints.values()),
+            "auth_username": self._by_auth_username,
         }
         order = dict.fromkeys((*listed, "header", "request_uri", "auth_username"))
         return [method for method in order if useful.get(method)]
 
-    def match_network(self, network: IPv4Network | IPv6Network, port: int, endpoint: str) -> None:
+    def apply(self, change: SipChange) -> None:
+        """Answers by the changed settings from now on; new names in ``identify.match`` are in ``unresolved``."""
+        self.revision += 1
+        before = self.endpoints
+        for name, endpoint in change.endpoints.items():
+            if name in before:
+                self._unlearn(before[name])
+            if endpoint is not None:
+                self._learn(endpoint)
+            self._credentials.pop(name, None)
+        if change.auths or change.general is not None:
+            self._credentials.clear()
+        if change.general is not None:
+            self.general = change.general
+        again = any(name in self.settings.identifies for name in change.identifies)
+        patch(self.settings, change)
+        if again:
+            self._index_again(change.identifies)
+        self.unresolved = []
+        for identify in change.identifies.values():
+            if identify is not None:
+                if not again:
+                    self._index(identify)
+                self.unresolved += [(host, identify) for host in identify.match_hosts]
+        self._conclude()
+
+    def _match_network(self, network: IPv4Network | IPv6Network, port: int, endpoint: str) -> None:
         """Requests from this network (and port, unless 0) are this endpoint's."""
         if network.num_addresses == 1:
             self._hosts[(str(network.network_address), port)] = endpoint
         else:
             self._networks.append((network, port, endpoint))
 
-    def match_address(self, host: str, port: int, endpoint: str) -> None:
-        """As ``match_network``, for an address a name of ``match`` resolved to."""
-        self.match_network(ip_network(host), port, endpoint)
+    def match_address(self, host: str, port: int, identify: IdentifySettings) -> None:
+        """An address that a name in ``match`` stands for; nothing happens when the section has changed since."""
+        if self.settings.identifies.get(identify.name) is identify:
+            self._resolved.setdefault(identify.name, []).append((ip_network(host), port))
+            self._match_network(ip_network(host), port, identify.endpoint)
+            self.identifiers = tuple(self._identifiers())
 
     def by_source(self, host: str, port: int) -> str | None:
         """The endpoint that ``identify`` gives to a source address."""
@@ -126,6 +197,10 @@ class Directory:
             if found is not None:
                 return found
         return endpoints.get(user)
+
+    def users(self, aor: str) -> list[str]:
+        """Names of the endpoints with this address of record, in the order they came."""
+        return self._users.get(aor, [])
 
     def credentials(self, endpoint: SipEndpointSettings) -> tuple[Credential, ...]:
         """What may authenticate as this endpoint; empty when it has no ``auth`` that exists."""

@@ -22,7 +22,8 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NO_TEXT = re.compile(r"[\ud800-\udfff]")
 #: A scheme before a colon; a user part or a host with a port is told apart by what follows.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_QVALUE = re.compile(r"[01](?:\.[0-9]{0,3})?")
+#: RFC 3261 25.1, and the form without a digit before the point that is seen in the field.
+_QVALUE = re.compile(r"[01](?:\.[0-9]{0,3})?|\.[0-9]{1,3}")
 
 
 class Target(NamedTuple):

@@ -12,7 +12,7 @@ from switchroom.core.registry import AddressOfRecord, Registry
 from switchroom.core.schedule import Deadline, Schedule
 from switchroom.model.endpoint import Contact, ContactStatus
 from switchroom.model.errors import InvalidParameter
-from switchroom.model.settings import AorSettings, SipEndpointSettings
+from switchroom.model.settings import AorSettings
 from switchroom.tech.sip.directory import Directory
 from switchroom.tech.sip.exchange import Exchange, Exchanges, Outcome
 from switchroom.tech.sip.names import Target, request_uri, to_header
@@ -58,10 +58,6 @@ class Qualification:
         self._token = token
         self._random = random
         self._watched: dict[tuple[str, str], _Watch] = {}
-        self._asker: dict[str, SipEndpointSettings] = {}
-        for endpoint in directory.endpoints.values():
-            for aor in endpoint.aors:
-                self._asker.setdefault(aor, endpoint)
 
     def watch(self, contact: Contact) -> None:
         """Begins with a contact, when its address of record is qualified and an endpoint uses it.
@@ -71,7 +67,9 @@ class Qualification:
         """
         settings = self._directory.aors.get(contact.aor)
         key = (contact.aor, contact.uri)
-        if settings is None or not settings.qualify_frequency or key in self._watched or contact.aor not in self._asker:
+        if settings is None or not settings.qualify_frequency or key in self._watched:
+            return
+        if not self._directory.users(contact.aor):
             return
         watch = self._watched[key] = _Watch(settings)
         delay = 0.0
@@ -85,6 +83,17 @@ class Qualification:
         watch = self._watched.pop((aor, uri), None)
         if watch is not None and watch.next is not None:
             self._schedule.cancel(watch.next)
+
+    def review(self, contact: Contact) -> None:
+        """The contact's address of record or who uses it has changed: it is asked as they say now, or not at all."""
+        settings = self._directory.aors.get(contact.aor)
+        watch = self._watched.get((contact.aor, contact.uri))
+        if watch is not None and settings is not None and self._directory.users(contact.aor):
+            if watch.settings.qualify_frequency == settings.qualify_frequency:
+                watch.settings = settings
+                return
+        self.forget(contact.aor, contact.uri)
+        self.watch(contact)
 
     def _ask(self, key: tuple[str, str], watch: _Watch, now: float) -> None:
         aor = self._registry.aor(self._technology, key[0])
@@ -112,7 +121,7 @@ class Qualification:
         self._exchanges.start(exchange, question.answered)
 
     def _exchange(self, contact: Contact, settings: AorSettings) -> Exchange:
-        endpoint = self._asker[contact.aor]
+        endpoint = self._directory.endpoints[self._directory.users(contact.aor)[0]]
         uri = parse_uri(contact.uri)
         hop = self._exchanges.route(endpoint, uri, contact, settings.outbound_proxy)
         own = hop.listener.own_host(hop.host)

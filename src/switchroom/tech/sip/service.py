@@ -18,11 +18,12 @@ from switchroom.core.bus import Bus
 from switchroom.core.ports import Alarm, Clock, Reports, Resolver, Timers
 from switchroom.core.registry import AddressOfRecord, Registry
 from switchroom.core.schedule import Deadline, Schedule
+from switchroom.model.change import SipChange
 from switchroom.model.endpoint import Contact, EndpointId
 from switchroom.model.errors import EndpointNotFound, InvalidParameter, Overloaded
 from switchroom.model.events import TextMessageReceived
 from switchroom.model.message import Delivery, Referral, TextMessage
-from switchroom.model.settings import IdentifySettings, SipEndpointSettings, SipSettings
+from switchroom.model.settings import AorSettings, IdentifySettings, SipEndpointSettings, SipSettings
 from switchroom.tech.sip.answer import Answer, Bind
 from switchroom.tech.sip.authentication import Authenticator
 from switchroom.tech.sip.directory import Directory
@@ -135,19 +136,10 @@ class SipTechnology:
         for settings in self._directory.aors.values():
             self._registry.declare(self.name, settings.name, qualified=settings.qualify_frequency > 0)
         for endpoint in self._directory.endpoints.values():
-            known = [aor for aor in endpoint.aors if aor in self._directory.aors]
+            known = self._known_aors(endpoint)
             self._bus.publish(self._registry.add(EndpointId(self.name, endpoint.name), known))
         for settings in self._directory.aors.values():
-            aor = self._registry.declare(self.name, settings.name)
-            for uri in settings.contact:
-                try:
-                    parse_uri(uri)
-                except SipError as error:
-                    log.warning("a contact is no URI", aor=settings.name, at=str(settings.source), error=error.reason)
-                    continue
-                contact = Contact(aor=settings.name, uri=uri, static=True)
-                self._bus.publish(self._registry.bind(aor, contact))
-                self._qualification.watch(contact)
+            self._bind_static(self._registry.declare(self.name, settings.name), settings)
         await asyncio.gather(*(self._identify_host(*named) for named in self._directory.unresolved))
         self._arm()
 
@@ -158,9 +150,79 @@ class SipTechnology:
         wanted = port or (None if identify.srv_lookups else DEFAULT_PORT["udp"])
         try:
             for address, _ in await self._resolver.resolve(host, wanted, "udp"):
-                self._directory.match_address(address, port, identify.endpoint)
+                self._directory.match_address(address, port, identify)
         except OSError as error:
             log.warning("identify: a host has no address", host=text, endpoint=identify.endpoint, error=str(error))
+
+    def _known_aors(self, endpoint: SipEndpointSettings) -> list[str]:
+        return [aor for aor in endpoint.aors if aor in self._directory.aors]
+
+    def _bind_static(self, aor: AddressOfRecord, settings: AorSettings) -> None:
+        for uri in settings.contact:
+            known = aor.contacts.get(uri)
+            if known is not None and known.static:
+                continue
+            try:
+                parse_uri(uri)
+            except SipError as error:
+                log.warning("a contact is no URI", aor=settings.name, at=str(settings.source), error=error.reason)
+                continue
+            contact = Contact(aor=settings.name, uri=uri, static=True)
+            self._end_expiry(aor, uri)
+            self._bus.publish(self._registry.bind(aor, contact))
+            self._qualification.watch(contact)
+
+    # ---- the configuration changes
+
+    def apply(self, change: SipChange) -> None:
+        """Serves the changed settings from now on. What is registered stays, unless its address of record goes."""
+        affected = {aor for name in change.endpoints for aor in self._aors_of(name)}
+        self._directory.apply(change)
+        for name, settings in change.aors.items():
+            self._change_aor(name, settings)
+        for name, endpoint in change.endpoints.items():
+            affected.update(self._aors_of(name))
+            self._change_endpoint(EndpointId(self.name, name), endpoint)
+        for name in affected.union(change.aors):
+            for contact in self._registry.contacts(self.name, name):
+                self._qualification.review(contact)
+        for named in self._directory.unresolved:
+            task = asyncio.get_running_loop().create_task(self._identify_host(*named))
+            self._switching.add(task)
+            task.add_done_callback(self._switching.discard)
+        self._arm()
+
+    def _aors_of(self, endpoint: str) -> tuple[str, ...]:
+        settings = self._directory.endpoints.get(endpoint)
+        return settings.aors if settings is not None else ()
+
+    def _change_aor(self, name: str, settings: AorSettings | None) -> None:
+        aor = self._registry.declare(self.name, name)
+        wanted = settings.contact if settings is not None else ()
+        for contact in list(aor.contacts.values()):
+            if settings is None or (contact.static and contact.uri not in wanted):
+                self._take_away(aor, contact.uri)
+        if settings is None:
+            self._bus.publish(self._registry.drop(self.name, name))
+            return
+        for user in self._directory.users(name):
+            known = self._known_aors(self._directory.endpoints[user])
+            self._relink(EndpointId(self.name, user), known)
+        self._bus.publish(self._registry.require(aor, qualified=settings.qualify_frequency > 0))
+        self._bind_static(aor, settings)
+
+    def _change_endpoint(self, endpoint: EndpointId, settings: SipEndpointSettings | None) -> None:
+        if settings is None:
+            self._registry.remove(endpoint)
+        elif not self._relink(endpoint, self._known_aors(settings)):
+            self._bus.publish(self._registry.add(endpoint, self._known_aors(settings)))
+
+    def _relink(self, endpoint: EndpointId, aors: Sequence[str]) -> bool:
+        """Whether the endpoint was known before."""
+        if self._registry.get(*endpoint) is None:
+            return False
+        self._bus.publish(self._registry.relink(endpoint, aors))
+        return True
 
     async def stop(self) -> None:
         """Ends open work; listeners are closed by their owner."""
@@ -257,11 +319,14 @@ class SipTechnology:
 
     def _take_away(self, aor: AddressOfRecord, uri: str) -> None:
         """A contact ends, and all that was still to happen to it."""
+        self._end_expiry(aor, uri)
+        self._qualification.forget(aor.name, uri)
+        self._bus.publish(self._registry.unbind(aor, uri))
+
+    def _end_expiry(self, aor: AddressOfRecord, uri: str) -> None:
         due = self._due.pop((aor.name, uri), None)
         if due is not None:
             self._schedule.cancel(due)
-        self._qualification.forget(aor.name, uri)
-        self._bus.publish(self._registry.unbind(aor, uri))
 
     # ---- texts in
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from support.sip_world import HERE, SipWorld, aor, auth, authorized, phone, reply, request, settings
 from switchroom.model.endpoint import ContactStatus
-from switchroom.model.errors import EndpointNotFound, InvalidParameter
+from switchroom.model.errors import EndpointNotFound, InvalidParameter, Overloaded
 from switchroom.model.events import TextMessageReceived
-from switchroom.model.message import DeliveryState
+from switchroom.model.message import DeliveryState, TextMessage
 from switchroom.model.settings import IdentifySettings, SipGlobalSettings
 
 
@@ -143,8 +145,6 @@ async def test_a_name_that_resolves_to_a_forbidden_address_gets_no_packet() -> N
     await w.messages.send("pjsip:carol/sip:x@inside.example", "alice", "hello", {})
     await w.messages.send("pjsip:carol/sip:x@good.example", "alice", "hello", {})
     for _ in range(3):
-        import asyncio
-
         await asyncio.sleep(0)
     assert [s.to for s in w.sent()] == [("192.0.2.77", 5060)]
     assert [d.status_code for d in w.deliveries] == [503]
@@ -273,8 +273,6 @@ async def test_a_text_of_a_stranger_is_challenged_and_moves_nothing() -> None:
 
 
 async def test_a_text_to_an_endpoint_is_switched_whatever_its_type() -> None:
-    import asyncio
-
     w = await world()
     extra = "X-Carol: yes\nContent-Type: application/im-iscomposing+xml\n"
     assert w.receive(text_from("carol", to="trunk", body="<x/>", extra=extra)) == []
@@ -295,3 +293,134 @@ async def test_a_text_inside_a_dialog_that_is_none_is_refused() -> None:
     )
     (answer,) = w.receive(text)
     assert answer.response.status == 481
+
+
+async def test_a_text_that_was_forwarded_too_often_is_not_switched() -> None:
+    w = await world()
+    text = text_from("carol", to="trunk", extra="X-Carol: yes\nContent-Type: text/plain\n")
+    (answer,) = w.receive(text.replace("Max-Forwards: 70", "Max-Forwards: 0"))
+    assert answer.response.status == 483
+    w.receive(text.replace("Max-Forwards: 70", "Max-Forwards: 5").replace("z9hG4bK-", "z9hG4bK-x"))
+    await asyncio.sleep(0)
+    passed = next(s for s in w.sent() if s.to == ("192.0.2.6", 5094))
+    assert passed.request.first("max-forwards") == "4"
+
+
+async def test_a_text_in_an_encoding_nobody_here_knows_is_refused() -> None:
+    w = await world()
+    w.ear.wants = True
+    extra = "X-Carol: yes\nContent-Type: text/plain\nContent-Encoding: gzip\n"
+    (answer,) = w.receive(text_from("carol", extra=extra))
+    assert (answer.response.status, answer.response.first("accept-encoding")) == (415, "identity")
+    assert not w.ear.take()
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(OSError("disk full"), 500), (Overloaded("full"), 503), (InvalidParameter("no"), 400)]
+)
+async def test_a_text_that_can_not_be_kept_is_answered_at_once(error: Exception, status: int) -> None:
+    w = await world()
+
+    class Broken:
+        async def send_to(self, *given: object, **named: object) -> TextMessage:
+            raise error
+
+    w.sip.switch_to(Broken())
+    assert w.receive(text_from("carol", to="trunk", extra="X-Carol: yes\nContent-Type: text/plain\n")) == []
+    await asyncio.sleep(0)
+    (answer,) = w.sent()
+    assert answer.response.status == status
+
+
+async def test_a_name_with_a_tab_is_switched() -> None:
+    w = await world()
+    text = text_from("carol", to="trunk", extra="X-Carol: yes\nContent-Type: text/plain\n")
+    w.receive(text.replace("From: <", 'From: "A\tB" <'))
+    await asyncio.sleep(0)
+    passed = next(s for s in w.sent() if s.to == ("192.0.2.6", 5094))
+    assert (passed.request.first("from") or "").startswith('"A B" <sip:carol@')
+
+
+@pytest.mark.parametrize("field", ["to", "sender", "header"])
+async def test_half_a_surrogate_pair_is_refused(field: str) -> None:
+    w = await world()
+    to = "pjsip:PJSIP/\ud800@carol" if field == "to" else "pjsip:carol"
+    sender = "\ud800" if field == "sender" else "alice"
+    headers = {"X-One": "\ud800"} if field == "header" else {}
+    with pytest.raises(InvalidParameter):
+        await w.messages.send(to, sender, "hello", headers)
+    assert not w.sent()
+
+
+@pytest.mark.parametrize(
+    ("sender", "shown"),
+    [("me@h.example:7777", "<sip:me@h.example>"), ("me@h.example;tag=1", "<sip:me@h.example>")],
+)
+async def test_of_a_bare_sender_only_user_and_host_are_taken(sender: str, shown: str) -> None:
+    w = await world()
+    await w.messages.send("pjsip:carol", sender, "hello", {})
+    (sent,) = w.sent()
+    assert (sent.request.first("from") or "").partition(">")[0] + ">" == shown
+
+
+async def test_a_from_user_with_a_domain_is_used_whole() -> None:
+    endpoint = phone("a", auth=(), aors=("a",), from_user="us@own.example")
+    for multi, shown in ((False, "<sip:us@own.example>"), (True, "<sip:us%40own.example@192.0.2.1>")):
+        w = await SipWorld(
+            settings(
+                endpoint,
+                aors=[aor("a", contact=("sip:a@192.0.2.5",))],
+                general=SipGlobalSettings(disable_multi_domain=multi),
+            )
+        ).start()
+        await w.messages.send("pjsip:a", "a", "hello", {})
+        (sent,) = w.sent()
+        assert (sent.request.first("from") or "").partition(";tag=")[0] == shown
+
+
+async def test_a_wrong_sender_is_that_for_several_contacts_too() -> None:
+    w = await world()
+    w.register("bob", "<sip:b1@192.0.2.9>, <sip:b2@192.0.2.9>")
+    with pytest.raises(InvalidParameter):
+        await w.messages.send("pjsip:bob", "foo:bar", "hello", {})
+    with pytest.raises(InvalidParameter):
+        await w.messages.send("pjsip:bob", "alice", "x" * 66_000, {})
+
+
+async def test_of_several_contacts_one_that_can_not_be_reached_is_left_out() -> None:
+    w = await world()
+    w.register("bob", "<sip:b1@192.0.2.9>, <sip:b2@192.0.2.9;maddr=169.254.1.1>")
+    await w.messages.send("pjsip:bob", "alice", "hello", {})
+    assert [s.request.target for s in w.sent()] == ["sip:b1@192.0.2.9"]
+
+
+async def test_an_address_of_record_is_reached_at_its_reachable_contacts() -> None:
+    w = await world()
+    w.register("bob", "<sip:b1@192.0.2.9>, <sip:b2@192.0.2.9>")
+    bound = w.registry.aor("PJSIP", "bob")
+    assert bound is not None
+    w.registry.qualify(bound, "sip:b1@192.0.2.9", ContactStatus.UNREACHABLE, 0)
+    await w.messages.send("pjsip:carol/bob", "alice", "hello", {})
+    assert [s.request.target for s in w.sent()] == ["sip:b2@192.0.2.9"]
+
+
+async def test_a_user_of_an_endpoint_that_is_missing_is_not_found() -> None:
+    w = await world()
+    with pytest.raises(EndpointNotFound):
+        await w.messages.send("pjsip:PJSIP/@carol", "alice", "hello", {})
+
+
+async def test_a_telephone_number_is_no_destination_and_never_a_host() -> None:
+    w = await SipWorld(
+        settings(phone("out", auth=(), aors=()), general=SipGlobalSettings(default_outbound_endpoint="out"))
+    ).start()
+    with pytest.raises(InvalidParameter):
+        await w.messages.send("pjsip:tel:123", "alice", "hello", {})
+
+
+async def test_headers_are_measured_as_they_are_sent() -> None:
+    w = await world()
+    await w.messages.send("pjsip:carol", "alice", "hello", {f"X-{n}": "x" * 15_000 for n in range(3)})
+    assert len(w.sent()) == 1
+    with pytest.raises(InvalidParameter):
+        await w.messages.send("pjsip:carol", "alice", "hello", {"X-Long": "ü" * 33_000})

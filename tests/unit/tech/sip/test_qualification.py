@@ -114,3 +114,48 @@ async def test_refused_by_the_network_is_unreachable_at_once() -> None:
     assert statuses(w) == ["Unreachable"]
     (contact,) = w.registry.contacts("PJSIP", "alice")
     assert contact.status is ContactStatus.UNREACHABLE
+
+
+async def test_one_question_at_a_time_is_open() -> None:
+    w = await world(qualify_frequency=5, qualify_timeout=0)
+    w.register("alice", "<sip:alice@192.0.2.9:5090>")
+    assert len({s.request.call_id for s in options_in(w.pass_time(31))}) == 1
+    assert statuses(w)[-1] == "NonQualified"
+    # The transaction gives up after 32 s; the next question is asked at the next turn.
+    w.pass_time(2)
+    assert statuses(w) == ["Unreachable"]
+    assert len({s.request.call_id for s in options_in(w.pass_time(3))}) == 1
+
+
+async def test_a_timeout_as_long_as_the_period_leaves_no_period_out() -> None:
+    w = await world(qualify_frequency=5, qualify_timeout=5.0)
+    w.register("alice", "<sip:alice@192.0.2.9:5090>")
+    assert len({s.request.call_id for s in options_in(w.pass_time(29))}) == 6
+
+
+async def test_flapping_leaves_no_pile_of_questions() -> None:
+    w = await world(qualify_frequency=86400)
+    for n in range(50):
+        w.register("alice", f"<sip:alice@192.0.2.9:{6000 + n}>")
+        w.receive(reply(options_in(w.pass_time(0.1))[-1]))
+        w.register("alice", "*", expires="0")
+    assert len(w.sip._schedule) == 0
+
+
+async def test_a_domain_that_makes_no_header_is_unreachable_and_stops_nothing() -> None:
+    w = await SipWorld(
+        settings(
+            phone("alice", from_domain="not,a;host"), aors=[aor("alice", qualify_frequency=10)], auths=[auth("alice")]
+        )
+    ).start()
+    w.register("alice", "<sip:alice@192.0.2.9:5090>", expires="60")
+    w.pass_time(1)
+    assert statuses(w)[-1] == "Unreachable"
+    w.pass_time(60)
+    assert not w.registry.contacts("PJSIP", "alice")
+
+
+async def test_a_static_contact_that_is_no_uri_is_left_out() -> None:
+    contacts = ("sip:a@b@c", "sip:s@192.0.2.9:6000")
+    w = await SipWorld(settings(phone("alice"), aors=[aor("alice", contact=contacts)], auths=[auth("alice")])).start()
+    assert [c.uri for c in w.registry.contacts("PJSIP", "alice")] == [contacts[1]]

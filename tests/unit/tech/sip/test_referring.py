@@ -192,3 +192,54 @@ async def test_a_subscription_ends_with_its_time() -> None:
     w.receive(reply(refer(w, "alice"), 202), "192.0.2.5:5091")
     w.pass_time(601)
     assert not w.sip._referring._subscriptions
+
+
+async def test_notifies_that_overtake_each_other_do_not_go_back() -> None:
+    w = await world()
+    sent = refer(w, "alice")
+    w.receive(notify(sent, "SIP/2.0 180 Ringing", cseq=2), "192.0.2.5:5091")
+    w.receive(reply(sent, 202), "192.0.2.5:5091")
+    w.receive(notify(sent, "SIP/2.0 100 Trying", cseq=1), "192.0.2.5:5091")
+    w.receive(notify(sent, "SIP/2.0 200 OK", cseq=4), "192.0.2.5:5091")
+    w.receive(notify(sent, "SIP/2.0 180 Ringing", cseq=3), "192.0.2.5:5091")
+    assert [p.state for p in w.progress] == [ReferralState.SENT, ReferralState.RINGING, ReferralState.ANSWERED]
+
+
+async def test_referrals_that_ended_leave_nothing_behind() -> None:
+    w = await world()
+    for _ in range(20):
+        w.receive(reply(refer(w, "alice"), 603), "192.0.2.5:5091")
+    assert not w.sip._referring._subscriptions
+    assert len(w.sip._schedule) == 0
+
+
+@pytest.mark.parametrize("refer_to", ["PJSIP/7 7@alice", "PJSIP/a>b@alice", "PJSIP/a@b@alice"])
+async def test_an_odd_user_is_escaped_for_us_too(refer_to: str) -> None:
+    w = await world()
+    user = refer_to[6:].partition("@")[0].replace(" ", "%20").replace(">", "%3E")
+    if refer_to.count("@") == 1:
+        assert refer(w, refer_to, to_self=True).request.first("refer-to") == f"<sip:{user}@192.0.2.1:5060>"
+    else:
+        with pytest.raises(EndpointNotFound):
+            refer(w, refer_to, to_self=True)
+
+
+@pytest.mark.parametrize("to_self", [False, True])
+async def test_a_user_that_is_missing_is_not_found(to_self: bool) -> None:
+    with pytest.raises(EndpointNotFound):
+        refer(await world(), "PJSIP/@alice", to_self=to_self)
+
+
+async def test_a_sender_is_escaped_once_in_the_contact() -> None:
+    w = await world()
+    w.referrals.refer("pjsip:carol", "x y", "alice", {})
+    (sent,) = w.sent()
+    assert sent.request.first("contact") == "<sip:x%20y@192.0.2.1:5060>"
+
+
+async def test_a_referral_that_fits_no_datagram_is_refused() -> None:
+    w = await world()
+    with pytest.raises(InvalidParameter):
+        w.referrals.refer("pjsip:carol", "alice", "alice", {"X-Long": "x" * 66_000})
+    assert not w.sent()
+    assert not w.sip._referring._subscriptions

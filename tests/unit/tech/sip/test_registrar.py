@@ -7,6 +7,7 @@ import pytest
 from support.sip_world import SipWorld, aor, auth, authorized, phone, request, settings
 from switchroom.model.endpoint import ContactStatus, EndpointState
 from switchroom.model.events import ContactStatusChange
+from switchroom.model.settings import SipGlobalSettings
 from switchroom.wire.sip.message import Response
 
 
@@ -162,7 +163,11 @@ async def test_flapping_leaves_no_pile_of_timers() -> None:
     for _ in range(50):
         w.register("alice", "<sip:alice@192.0.2.9>", expires="3600")
         w.register("alice", "<sip:alice@192.0.2.9>", expires="0")
-    assert len(w.sip._schedule) == 1
+    for n in range(50):
+        w.register("alice", f"<sip:alice@192.0.2.9:{6000 + n}>", expires="3600")
+        w.register("alice", "*", expires="0")
+    assert len(w.sip._schedule) == 0
+    assert not w.sip._due
 
 
 async def test_an_old_cseq_of_the_same_call_changes_nothing() -> None:
@@ -267,3 +272,52 @@ async def test_a_query_tells_the_bindings_and_changes_nothing() -> None:
     (challenge,) = w.receive(text)
     (answer,) = w.receive(authorized(text, challenge.response, "alice"))
     assert contacts(answer.response) == ["<sip:alice@192.0.2.9>;expires=3500"]
+
+
+async def test_a_refresh_is_told_where_that_is_configured() -> None:
+    general = SipGlobalSettings(send_contact_status_on_update_registration=True)
+    w = await SipWorld(settings(phone("alice"), aors=[aor("alice")], auths=[auth("alice")], general=general)).start()
+    w.register("alice", "<sip:alice@192.0.2.9>")
+    w.ear.take()
+    w.register("alice", "<sip:alice@192.0.2.9>")
+    (event,) = w.ear.take()
+    assert isinstance(event, ContactStatusChange)
+    assert (event.contact_status, event.uri) == (ContactStatus.NON_QUALIFIED, "sip:alice@192.0.2.9")
+
+
+async def test_two_spellings_in_one_request_are_one_binding_and_the_last_counts() -> None:
+    w = await world()
+    answer = w.register("alice", "<sip:alice@192.0.2.9>, <sip:alice@192.0.2.9;ob>;expires=60")
+    assert contacts(answer) == ["<sip:alice@192.0.2.9>;expires=60"]
+    answer = w.register("alice", "<sip:b@192.0.2.9>, <sip:b@192.0.2.9>;expires=0")
+    assert contacts(answer) == ["<sip:alice@192.0.2.9>;expires=60"]
+
+
+async def test_rewriting_takes_maddr_away_and_keeps_nothing_that_can_not_be_reached() -> None:
+    w = await SipWorld(
+        settings(phone("alice", rewrite_contact=True), aors=[aor("alice")], auths=[auth("alice")])
+    ).start()
+    w.register("alice", "<sip:alice@10.9.8.7;maddr=198.51.100.1>")
+    assert [c.uri for c in w.registry.contacts("PJSIP", "alice")] == ["sip:alice@192.0.2.9:5090"]
+    assert w.register("alice", "<sip:alice@10.9.8.7>", source="[fe80::1%eth0]:5060").status == 403
+    await w.messages.send("pjsip:alice", "me", "hello", {})
+    assert [s.to for s in w.sent()] == [("192.0.2.9", 5090)]
+
+
+async def test_what_is_kept_of_a_contact_is_bounded() -> None:
+    w = await world(support_path=True)
+    long = "Supported: path\nPath: <sip:edge@192.0.2.7;lr;x={}>\n"
+    assert w.register("alice", "<sip:alice@192.0.2.9>", extra=long.format("y" * 4000)).status == 400
+    instance = f'<sip:alice@192.0.2.9>;+sip.instance="<urn:uuid:{"0" * 900}>"'
+    w.register("alice", instance, extra=f"User-Agent: {'u' * 4000}\n" + long.format("y"))
+    (contact,) = w.registry.contacts("PJSIP", "alice")
+    assert (len(contact.user_agent), len(contact.instance)) == (255, 255)
+
+
+@pytest.mark.parametrize(
+    ("q", "kept"), [("0.5", 0.5), ("1.000", 1.0), (".25", 0.25), ("1.9", 1.0), ("2", 1.0), ("x", 1.0), (".", 1.0)]
+)
+async def test_the_preference_of_a_contact(q: str, kept: float) -> None:
+    w = await world()
+    w.register("alice", f"<sip:alice@192.0.2.9>;q={q}")
+    assert [c.q for c in w.registry.contacts("PJSIP", "alice")] == [kept]

@@ -1,0 +1,124 @@
+"""What a second reading brings: no more than what is different."""
+
+from __future__ import annotations
+
+from switchroom.conf.difference import listed_difference, restarts, sip_difference, slices
+from switchroom.model.change import KINDS, SipChange
+from switchroom.model.settings import Configuration, SipSettings
+from unit.conf.conftest import Read
+
+BASE = """\
+[t]
+type=transport
+bind=127.0.0.1:5060
+[a]
+type=endpoint
+auth=a
+aors=a
+[a]
+type=auth
+username=a
+password=x
+[a]
+type=aor
+max_contacts=1
+[b]
+type=endpoint
+aors=b
+[d.example]
+type=domain_alias
+domain=e.example
+[i]
+type=identify
+endpoint=a
+match=10.0.0.1
+"""
+
+
+def sip(read: Read, text: str, **files: str) -> SipSettings:
+    settings = read(pjsip=text, **files)[0].sip
+    assert settings is not None
+    return settings
+
+
+def names(change: SipChange) -> dict[str, list[str]]:
+    return {kind: list(getattr(change, kind)) for kind in KINDS if getattr(change, kind)}
+
+
+def test_where_something_is_written_does_not_count(read: Read) -> None:
+    assert sip_difference(sip(read, BASE), sip(read, "; a line\n\n" + BASE)) == SipChange()
+
+
+def test_one_line_is_one_change(read: Read) -> None:
+    change = sip_difference(sip(read, BASE), sip(read, "\n" + BASE.replace("max_contacts=1", "max_contacts=2")))
+    assert names(change) == {"aors": ["a"]}
+    assert change.aors["a"] is not None
+    assert change.aors["a"].max_contacts == 2
+
+
+def test_what_came_and_what_went(read: Read) -> None:
+    new = BASE.replace("[b]", "[c]").replace("[d.example]", "[f.example]").replace("[i]", "[j]")
+    change = sip_difference(sip(read, BASE), sip(read, new))
+    assert change.endpoints.keys() == {"b", "c"}
+    assert change.endpoints["b"] is None
+    assert change.endpoints["c"] is not None
+    assert change.domain_aliases == {"d.example": None, "f.example": "e.example"}
+    assert change.identifies["i"] is None
+    assert change.general is None
+
+
+def test_a_list_of_acl_conf_changes_whom_it_guards(read: Read) -> None:
+    text = BASE.replace("aors=b", "aors=b\nacl=office")
+    change = sip_difference(
+        sip(read, text, acl="[office]\npermit=10.0.0.1\n"), sip(read, text, acl="[office]\npermit=10.0.0.2\n")
+    )
+    assert names(change) == {"endpoints": ["b"]}
+
+
+def test_slices_add_up_and_keep_a_safe_order(read: Read) -> None:
+    old = sip(read, BASE)
+    new = sip(read, "[global]\nmax_forwards=5\n[g]\ntype=acl\ndeny=10.0.0.9\n" + BASE.replace("[a]", "[c]"))
+    change = sip_difference(old, new)
+    parts = list(slices(change, 1))
+    assert parts[0].general == new.general
+    assert all(sum(len(getattr(part, kind)) for kind in KINDS) == 1 for part in parts[1:])
+    steps = [(kind, value is None) for part in parts for kind in KINDS for value in getattr(part, kind).values()]
+    assert steps == [
+        ("acls", False),
+        ("auths", False),
+        ("aors", False),
+        ("endpoints", False),
+        ("endpoints", True),
+        ("aors", True),
+        ("auths", True),
+    ]
+    assert len(list(slices(change, 100))) == len(steps) + 1
+    assert not list(slices(SipChange(), 1))
+
+
+def test_listed_endpoints(read: Read) -> None:
+    old = read(sip="[a]\ntype=friend\nhost=dynamic\n[b]\ntype=peer\n[c]\ntype=peer\n")[0].listed
+    new = read(sip="\n[a]\ntype=friend\nhost=10.0.0.1\n[c]\ntype=peer\n[d]\ntype=peer\n")[0].listed
+    gone, came = listed_difference(old, new)
+    assert [listed.name for listed in gone] == ["a", "b"]
+    assert [listed.name for listed in came] == ["a", "d"]
+
+
+def test_what_needs_a_restart_is_told(read: Read) -> None:
+    old = read(pjsip=BASE)[0]
+    assert restarts(old, read(pjsip="\n" + BASE)[0]) == []
+    new = read(
+        pjsip="[system]\ntimer_t1=400\n" + BASE.replace(":5060", ":5070"),
+        http="[general]\nenabled=yes\nbindport=1\n",
+        ari="[general]\nenabled=no\n",
+        switchroom="[general]\nstrict=yes\n",
+    )[0]
+    assert restarts(old, new) == [
+        "the transport t of pjsip.conf",
+        "timer_t1 of pjsip.conf",
+        "http.conf",
+        "enabled of ari.conf",
+        "switchroom.conf",
+    ]
+    assert restarts(old, Configuration(http=old.http, ari=old.ari)) == ["pjsip.conf is gone"]
+    assert restarts(Configuration(http=old.http, ari=old.ari), old) == ["pjsip.conf came"]

@@ -7,6 +7,7 @@ come one at a time. An object of the files wins over one of the same kind and na
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -76,6 +77,7 @@ class LiveConfiguration:
         self._made: dict[tuple[str, str], _Made] = {}
         self._served = configuration.sip or SipSettings()
         self._lock = asyncio.Lock()
+        self.last_reload: float | None = None
         self._on_sip: Callable[[SipChange], None] = _nobody
         self._on_ari: Callable[[AriSettings], None] = _nobody
         self._on_listed: Callable[[Sequence[ListedEndpoint], Sequence[ListedEndpoint]], None] = _nobody
@@ -206,6 +208,7 @@ class LiveConfiguration:
                 self._on_sip(part)
                 await asyncio.sleep(0)
             self._served = plan.served
+            self.last_reload = time.time()
         log.info(
             "the configuration was read again",
             added=reloaded.added,

@@ -11,6 +11,8 @@ import structlog
 
 #: C0, DEL and C1 but nothing printable (threats.md S35).
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+#: The same but for the line ends of a traceback.
+_CONTROL_IN_TRACEBACK = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 def configure_logs(form: str, level: str) -> None:
@@ -33,8 +35,9 @@ def configure_logs(form: str, level: str) -> None:
 
 
 def _show_control(logger: object, method: str, event: Any) -> Any:
-    """Shows control characters as ``\\xNN`` in every text but a traceback."""
+    """Shows control characters as ``\\xNN`` in every text. A traceback keeps its lines; its last may quote a peer."""
     for key, value in event.items():
-        if isinstance(value, str) and key != "exception":
-            event[key] = _CONTROL.sub(lambda m: f"\\x{ord(m[0]):02x}", value)
+        if isinstance(value, str):
+            control = _CONTROL_IN_TRACEBACK if key == "exception" else _CONTROL
+            event[key] = control.sub(lambda m: f"\\x{ord(m[0]):02x}", value)
     return event

@@ -11,7 +11,7 @@ import secrets
 import signal
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -22,18 +22,22 @@ import structlog
 
 from switchroom import __version__
 from switchroom.ari.service import AriService
+from switchroom.configuration import LiveConfiguration
 from switchroom.core.bus import Bus
 from switchroom.core.messages import Messages, Technologies
 from switchroom.core.referrals import Referrals
 from switchroom.core.registry import Registry
+from switchroom.core.storage import ObjectStore, StoreUnavailable
 from switchroom.logs import configure_logs
 from switchroom.model.endpoint import EndpointId, EndpointState
+from switchroom.model.errors import ConfigurationUnusable
 from switchroom.model.message import DeliveryReport, ReferralReport
 from switchroom.model.settings import Configuration, ListedEndpoint, SipSettings, TransportSettings
 from switchroom.net.dns import Resolver
 from switchroom.net.source_address import source_address
 from switchroom.net.udp import UdpListener
 from switchroom.store.memory import MemoryJournal
+from switchroom.store.sqlite import SqliteStore
 from switchroom.tech.sip.service import SipTechnology
 from switchroom.tech.sip.transports import Listener
 from switchroom.wire.sip.flow import Flow
@@ -80,11 +84,12 @@ def _nobody(report: object) -> None:
 
 
 class Server:
-    """One configuration, served."""
+    """One configuration, served; ``directory`` is where it is read from again."""
 
-    def __init__(self, configuration: Configuration, state: Path | None) -> None:
+    def __init__(self, configuration: Configuration, state: Path | None, directory: Path | None = None) -> None:
         self.configuration = configuration
         self._state = state
+        self._directory = directory
         self._clock = SystemClock()
         self._bus = Bus()
         self._registry = Registry(self._clock)
@@ -95,6 +100,8 @@ class Server:
         self._reporting.delivery = self._messages.report
         self._reporting.referral = self._referrals.report
         self._sip: SipTechnology | None = None
+        self._live: LiveConfiguration | None = None
+        self._reloading: asyncio.Task[None] | None = None
 
     async def start(self, closing: AsyncExitStack) -> Running:
         """Starts everything; ``closing`` takes it down again, the last first.
@@ -103,24 +110,45 @@ class Server:
             StartError: a port is taken, an address is not ours.
         """
         listeners: dict[str, tuple[str, int]] = {}
-        for listed in self.configuration.listed:
-            self._list(listed)
-        if self.configuration.sip is not None:
-            listeners = await self._start_sip(self.configuration.sip, closing)
-        base = await self._start_ari(closing)
+        self._list((), self.configuration.listed)
+        live = LiveConfiguration(self.configuration, self._directory, self._open_store(closing))
+        try:
+            settings = await live.load()
+        except StoreUnavailable as error:
+            raise StartError(str(error)) from error
+        live.serve(listed=self._list)
+        if settings is not None:
+            listeners = await self._start_sip(settings, live, closing)
+        base = await self._start_ari(live, closing)
+        self._live = live
         _settle_memory()
         return Running(base, listeners)
 
-    def _list(self, listed: ListedEndpoint) -> None:
+    def _open_store(self, closing: AsyncExitStack) -> ObjectStore | None:
+        if self._state is None:
+            return None
+        try:
+            store = SqliteStore.open(self._state)
+        except StoreUnavailable as error:
+            raise StartError(str(error)) from error
+        closing.push_async_callback(store.close)
+        return store.objects
+
+    def _list(self, gone: Sequence[ListedEndpoint], came: Sequence[ListedEndpoint]) -> None:
         """Endpoints of a technology that is not served: they are configured, so they are listed.
 
         As in Asterisk a peer that would register is offline, any other's state is not known.
         """
-        dynamic = listed.dynamic and listed.technology != "IAX2"
-        state = EndpointState.OFFLINE if dynamic else EndpointState.UNKNOWN
-        self._bus.publish(self._registry.add(EndpointId(listed.technology, listed.name), state=state))
+        for listed in gone:
+            self._registry.remove(EndpointId(listed.technology, listed.name))
+        for listed in came:
+            dynamic = listed.dynamic and listed.technology != "IAX2"
+            state = EndpointState.OFFLINE if dynamic else EndpointState.UNKNOWN
+            self._bus.publish(self._registry.add(EndpointId(listed.technology, listed.name), state=state))
 
-    async def _start_sip(self, settings: SipSettings, closing: AsyncExitStack) -> dict[str, tuple[str, int]]:
+    async def _start_sip(
+        self, settings: SipSettings, live: LiveConfiguration, closing: AsyncExitStack
+    ) -> dict[str, tuple[str, int]]:
         sip = self._sip = SipTechnology(
             "PJSIP",
             settings,
@@ -147,6 +175,7 @@ class Server:
                 continue
             addresses[transport.name] = await self._listen(sip, transport, closing)
         await sip.start()
+        live.serve(sip=sip.apply)
         closing.push_async_callback(sip.stop)
         return addresses
 
@@ -174,7 +203,7 @@ class Server:
         sip.attach(Listener(transport, host, port, udp.send, partial(source_address, ipv6=ipv6)))
         return host, port
 
-    async def _start_ari(self, closing: AsyncExitStack) -> str:
+    async def _start_ari(self, live: LiveConfiguration, closing: AsyncExitStack) -> str:
         configuration = self.configuration
         if not configuration.http.enabled:
             log.warning("http.conf does not enable HTTP: there is no ARI")
@@ -189,7 +218,9 @@ class Server:
             self._bus,
             configuration.switchroom.entity_id or _entity_id(),
             self._clock,
+            live,
         )
+        live.serve(ari=service.reconfigure)
         try:
             host, port = await service.start()
         except OSError as error:
@@ -197,6 +228,11 @@ class Server:
             raise StartError(f"http.conf: can not listen on tcp {where}: {_reason(error)}") from error
         closing.push_async_callback(service.stop)
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def reload(self) -> None:
+        """Reads the configuration again, unless it is being read; what comes of it is in the log."""
+        if self._live is not None and (self._reloading is None or self._reloading.done()):
+            self._reloading = asyncio.get_running_loop().create_task(_reload(self._live))
 
     async def drain(self) -> None:
         """Gives requests of ours that are on their way a moment to be answered."""
@@ -206,9 +242,15 @@ class Server:
 
 
 async def serve(
-    configuration: Configuration, state: Path | None = None, *, ready: Callable[[Running], None] | None = None
+    configuration: Configuration,
+    state: Path | None = None,
+    *,
+    directory: Path | None = None,
+    ready: Callable[[Running], None] | None = None,
 ) -> int:
     """Serves until SIGTERM or SIGINT; the exit status. ``ready`` is called once everything listens.
+
+    SIGHUP reads the configuration again from ``directory``.
 
     Raises:
         StartError: it can not start.
@@ -221,7 +263,9 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     async with AsyncExitStack() as closing:
-        server = Server(configuration, state)
+        server = Server(configuration, state, directory)
+        if directory is not None:
+            loop.add_signal_handler(signal.SIGHUP, server.reload)
         running = await server.start(closing)
         log.info("switchroom is ready", version=__version__, ari=running.base, sip=running.sip)
         if ready is not None:
@@ -230,6 +274,14 @@ async def serve(
         log.info("switchroom stops")
         await server.drain()
     return 0
+
+
+async def _reload(live: LiveConfiguration) -> None:
+    try:
+        for problem in (await live.reload()).problems:
+            log.warning(problem)
+    except ConfigurationUnusable as error:
+        log.error(str(error))  # noqa: TRY400 - the text says what and where
 
 
 def _prepare_state(state: Path) -> None:

@@ -32,6 +32,7 @@ async def info(call: Call) -> Reply:
 
 def _sections(call: Call) -> dict[str, dict[str, Any]]:
     started = timestamp(call.services.started)
+    reloaded = timestamp(call.services.objects.last_reload or call.services.started)
     system = platform.uname()
     return {
         "build": {
@@ -48,5 +49,5 @@ def _sections(call: Call) -> dict[str, dict[str, Any]]:
             "default_language": "en",
             "setid": {"user": str(os.getuid()), "group": str(os.getgid())},
         },
-        "status": {"startup_time": started, "last_reload_time": started},
+        "status": {"startup_time": started, "last_reload_time": reloaded},
     }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from switchroom.ari import parameters
 from switchroom.ari.errors import Refusal
+from switchroom.core.configuration import LiveObjects
 from switchroom.core.messages import Messages
 from switchroom.core.ports import Clock
 from switchroom.core.referrals import Referrals
@@ -35,6 +36,7 @@ class Services(NamedTuple):
     referrals: Referrals
     applications: Applications
     devices: Devices
+    objects: LiveObjects
     renderer: Renderer
     sockets: Sockets
     clock: Clock

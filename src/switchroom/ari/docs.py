@@ -26,6 +26,8 @@ _DESCRIPTIONS = {
 _PATHS = {
     "/asterisk/info": "What the server is",
     "/asterisk/ping": "Whether the server is there",
+    "/asterisk/reload": "The configuration files, read again",
+    "/asterisk/config/dynamic/{configClass}/{objectType}/{id}": "A configuration object",
     "/endpoints": "All endpoints",
     "/endpoints/sendMessage": "A text to whoever is named",
     "/endpoints/refer": "A referral of whoever is named",
@@ -213,6 +215,21 @@ def _asterisk_models() -> dict[str, Any]:
             asterisk_id=_field("string", "The server"),
             ping=_field("string", "Always pong"),
             timestamp=_field("string", "The server's time"),
+        ),
+        _model(
+            "ConfigTuple",
+            "A field of a configuration object.",
+            attribute=_field("string", "Its name, as in pjsip.conf"),
+            value=_field("string", "Its value, as in pjsip.conf"),
+        ),
+        _model(
+            "Reload",
+            "What reading the files again brought.",
+            added=_field("int", "Objects that came"),
+            changed=_field("int", "Objects that are different"),
+            removed=_field("int", "Objects that are gone"),
+            restart_needed=_field("List[string]", "What is different and takes effect at the next start only"),
+            problems=_field("List[string]", "What is wrong with the files"),
         ),
     )
 

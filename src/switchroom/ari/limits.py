@@ -25,8 +25,11 @@ RESPONSE_SECONDS: Final = 60.0
 #: How long the rest of a refused body is read and forgotten, so that the client sees the answer and no reset.
 LINGER_SECONDS: Final = 5.0
 
-#: The first request must be whole after this long when connections are not kept alive.
-FIRST_REQUEST_SECONDS: Final = 10.0
+#: The first request's head must be whole after this long, and any later one's after its first byte.
+HEAD_SECONDS: Final = 10.0
+
+#: When all connections are taken, one that has not asked for anything in this time makes room for a new one.
+SILENT_SECONDS: Final = 1.0
 
 #: Query or form parameters in one request; the operations know fewer than ten.
 PARAMETERS: Final = 1_000
@@ -63,6 +66,34 @@ OUTBOX_BYTES: Final = 1_048_576
 
 #: A text frame or reassembled message from a client, as Asterisk (65,535 is the largest allowed).
 MESSAGE_BYTES: Final = 65_536
+
+#: REST requests of one WebSocket at work at a time; further ones are not read until one is answered.
+REST_REQUESTS: Final = 32
+
+#: Characters of the ids a REST request over a WebSocket is answered with.
+REST_ID_LENGTH: Final = 256
+
+#: Events kept for an application whose WebSocket broke and that asked for them (``resume=true``).
+MEMORY_EVENTS: Final = 1_000
+
+#: How long they are kept; a client that takes longer reads the state anew anyway.
+MEMORY_SECONDS: Final = 300.0
+
+#: Bytes of events kept for all applications together; the oldest memory gives way.
+MEMORY_BYTES: Final = 67_108_864
+
+#: Applications remembered as having lost their memory, so that they can be told.
+FORGOTTEN: Final = 1_000
+
+#: Events and bytes that wait for an outbound WebSocket; the oldest give way, as in an application's memory.
+QUEUE_EVENTS: Final = 1_000
+QUEUE_BYTES: Final = 1_048_576
+
+#: Longest pause between two tries to open an outbound WebSocket; each pause is twice the one before.
+RECONNECT_SECONDS: Final = 30.0
+
+#: Endpoints of one page of a list; whoever wants more asks for the list.
+PAGE: Final = 10_000
 
 #: Between pings of the server, so that proxies keep a quiet WebSocket open.
 PING_SECONDS: Final = 30.0

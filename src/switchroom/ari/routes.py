@@ -9,7 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
-from switchroom.ari import asterisk, devices, endpoints, events, parameters, subscriptions
+from switchroom.ari import asterisk, configuration, devices, endpoints, events, parameters, subscriptions
 from switchroom.ari.call import Call
 
 Operation = Callable[[Call], Awaitable[web.StreamResponse]]
@@ -85,6 +85,12 @@ _SOURCES = Parameter(
     True,
     multiple=True,
 )
+_OBJECT = (
+    Parameter("configClass", "path", "What it configures: res_pjsip.", True),
+    Parameter("objectType", "path", "The kind of object: endpoint, auth, aor and others.", True),
+    Parameter("id", "path", "The object's name.", True),
+)
+_NO_OBJECT = (404, "The class, type or object does not exist")
 _DEVICE = Parameter("deviceName", "path", "A device's name.", True)
 
 TABLE: Final = (
@@ -108,6 +114,57 @@ TABLE: Final = (
     ),
     Route(
         "GET", "/asterisk/ping", "ping", asterisk.ping, Role.READ, "Answers when the server is there.", "AsteriskPing"
+    ),
+    Route(
+        "PUT",
+        "/asterisk/reload",
+        "reload",
+        configuration.reload,
+        Role.WRITE,
+        "Reads the configuration files again and applies what is different.",
+        "Reload",
+        errors=((409, "The files can not be used, nothing was changed"),),
+    ),
+    Route(
+        "GET",
+        "/asterisk/config/dynamic/{configClass}/{objectType}/{id}",
+        "getObject",
+        configuration.get_object,
+        Role.READ,
+        "A configuration object: all its fields, passwords for those only who may write.",
+        "List[ConfigTuple]",
+        _OBJECT,
+        (_NO_OBJECT,),
+    ),
+    Route(
+        "PUT",
+        "/asterisk/config/dynamic/{configClass}/{objectType}/{id}",
+        "updateObject",
+        configuration.update_object,
+        Role.WRITE,
+        "Makes a configuration object, or updates one that was made so.",
+        "List[ConfigTuple]",
+        (
+            *_OBJECT,
+            Parameter(
+                "fields",
+                "body",
+                'What to set: {"fields": [{"attribute": ..., "value": ...}]}; all of it is taken or nothing.',
+                type="containers",
+            ),
+        ),
+        ((400, "A field is missing or can not be used"), (403, "Only the files can change the object"), _NO_OBJECT),
+    ),
+    Route(
+        "DELETE",
+        "/asterisk/config/dynamic/{configClass}/{objectType}/{id}",
+        "deleteObject",
+        configuration.delete_object,
+        Role.WRITE,
+        "Deletes a configuration object that was made so.",
+        "void",
+        _OBJECT,
+        ((403, "Only the files can change the object"), _NO_OBJECT),
     ),
     Route("GET", "/endpoints", "list", endpoints.list_endpoints, Role.READ, "All endpoints.", "List[Endpoint]"),
     Route(

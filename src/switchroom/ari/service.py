@@ -31,6 +31,7 @@ from switchroom.ari.routes import Node, Role, Route, Router
 from switchroom.ari.sockets import Sockets
 from switchroom.core.access import permits
 from switchroom.core.bus import Bus
+from switchroom.core.configuration import LiveObjects
 from switchroom.core.messages import Messages
 from switchroom.core.ports import Clock
 from switchroom.core.referrals import Referrals
@@ -61,6 +62,7 @@ class AriService:
         bus: Bus,
         entity_id: str,
         clock: Clock,
+        objects: LiveObjects,
     ) -> None:
         self._settings = settings
         self._ari = ari
@@ -70,6 +72,7 @@ class AriService:
         self._head = Head(settings.servername)
         self._router = Router(strict=ours.strict)
         self._documentation = Documentation()
+        self._clock = clock
         self._authenticator = Authenticator(ari, clock)
         self._origins = Origins(ari.allowed_origins)
         renderer = Renderer(entity_id)
@@ -81,6 +84,7 @@ class AriService:
             referrals=referrals,
             applications=self.applications,
             devices=Devices(registry),
+            objects=objects,
             renderer=renderer,
             sockets=self.sockets,
             clock=clock,
@@ -99,6 +103,12 @@ class AriService:
         """
         self._mounts.append((f"{self._settings.prefix}{prefix.rstrip('/')}", handler))
         self._mounts.sort(key=lambda mount: -len(mount[0]))
+
+    def reconfigure(self, ari: AriSettings) -> None:
+        """Serves by another ari.conf: who may come in, from which pages. Open WebSockets stay."""
+        self._ari = ari
+        self._authenticator = Authenticator(ari, self._clock)
+        self._origins = Origins(ari.allowed_origins)
 
     async def start(self) -> tuple[str, int]:
         """Listens; returns the address bound. OSError when it can not be."""

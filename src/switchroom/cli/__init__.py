@@ -72,6 +72,19 @@ def check(directory: Directory) -> int:
 
 
 @application.command()
+def reload(
+    config: Annotated[Path, typer.Option("--config", metavar="DIR", help="Directory the server was started with.")],
+) -> int:
+    """Let the running server read its configuration again; registrations stay.
+
+    Exit status: 0 when it did, 2 when nothing was changed.
+    """
+    from switchroom.cli.reload import reload_server
+
+    return reload_server(config)
+
+
+@application.command()
 def demo(
     http_port: Annotated[
         int, typer.Option(min=0, max=65535, metavar="PORT", help="Port of the REST interface.")

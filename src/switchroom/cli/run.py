@@ -21,6 +21,6 @@ def run_server(directory: Path, state: Path | None) -> int:
     if any(problem.fatal for problem in problems):
         return FAILED
     try:
-        return uvloop.run(serve(configuration, state))
+        return uvloop.run(serve(configuration, state, directory=directory))
     except StartError as refused:
         return complain(str(refused))

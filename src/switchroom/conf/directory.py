@@ -14,6 +14,7 @@ from switchroom.conf.pjsip import read_pjsip
 from switchroom.conf.problems import Problem, Problems
 from switchroom.conf.sections import Section
 from switchroom.conf.switchroom import read_switchroom
+from switchroom.conf.websocket_client import read_clients
 from switchroom.model.settings import (
     AriSettings,
     Configuration,
@@ -59,7 +60,7 @@ class _Directory:
         own = self._sections("switchroom.conf")
         return Configuration(
             sip=read_pjsip(pjsip, access, self._problems) if pjsip is not None else None,
-            http=self._http(),
+            http=self._http(access),
             ari=self._ari(access),
             switchroom=read_switchroom(own, self._problems) if own is not None else SwitchroomSettings(),
             listed=tuple(self._listed()),
@@ -69,12 +70,12 @@ class _Directory:
     def _sections(self, name: str) -> list[Section] | None:
         return read_sections(self._path, name, self._problems)
 
-    def _http(self) -> HttpSettings:
+    def _http(self, access: AccessLists) -> HttpSettings:
         sections = self._sections("http.conf")
         if sections is None:
             self._missing("http.conf", "HTTP is off", "Create it with [general], enabled=yes and bindaddr=127.0.0.1")
             return HttpSettings()
-        settings = read_http(sections, self._problems)
+        settings = read_http(sections, access, self._problems)
         if not settings.enabled:
             self._problems.warning(
                 Source("http.conf", 0), "HTTP is off, so there is no REST interface", "Write enabled=yes in [general]"
@@ -86,7 +87,8 @@ class _Directory:
         if sections is None:
             self._missing("ari.conf", "nobody can log in", "Create it with a section that has type=user and a password")
             return AriSettings()
-        return read_ari(sections, access, self._problems)
+        clients = read_clients(self._sections("websocket_client.conf") or [], self._problems)
+        return read_ari(sections, access, clients, self._problems)
 
     def _missing(self, name: str, consequence: str, advice: str) -> None:
         self._problems.warning(Source(name, 0), f"there is no {name}, so {consequence}", advice)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
+from switchroom.conf.acl import AccessLists, acl_options
 from switchroom.conf.limits import MAX_PREFIX
 from switchroom.conf.options import Honoured, Table, TableReader, words
 from switchroom.conf.parse import Misread, boolean, host_and_port, milliseconds, plain, whole
 from switchroom.conf.problems import Problems
 from switchroom.conf.sections import Section
-from switchroom.model.settings import HttpSettings
+from switchroom.model.settings import HttpSettings, PathRestriction
 
 
 def _prefix(text: str) -> str:
@@ -20,8 +23,6 @@ def _prefix(text: str) -> str:
         raise Misread(f"a path of at most {MAX_PREFIX} characters")
     return f"/{path}" if path else ""
 
-
-_PROXY = "Put a proxy that speaks TLS in front (nginx, caddy, ...), and remove the line"
 
 GENERAL = Table(
     "http.conf",
@@ -34,13 +35,14 @@ GENERAL = Table(
         "sessionlimit": Honoured("sessionlimit", whole(1, 1_000_000)),
         "session_inactivity": Honoured("session_inactivity", milliseconds(1, 86_400_000)),
         "session_keep_alive": Honoured("session_keep_alive", milliseconds(0, 86_400_000)),
+        "tlsenable": Honoured("tls_enabled", boolean),
+        "tlsbindaddr": Honoured("_tls_bind", host_and_port),
+        "tlsbindport": Honoured("tls_bind_port", whole(0, 65535)),
+        "tlscertfile": Honoured("tls_cert_file", plain),
+        "tlsprivatekey": Honoured("tls_key_file", plain),
     },
-    accepted=words("""
-        tlsbindaddr tlsbindport tlscertfile tlscipher tlsdisablev1 tlsdisablev11 tlsdisablev12 tlsprivatekey
-        tlsservercipherorder
-        """),
+    accepted=words("tlscipher tlsdisablev1 tlsdisablev11 tlsdisablev12 tlsservercipherorder"),
     unsupported={
-        "tlsenable": _PROXY,
         "enable_static": "Serve files by other means, and remove the line",
         "enablestatic": "Serve files by other means, and remove the line",
         "enable_status": "Remove the line",
@@ -49,11 +51,14 @@ GENERAL = Table(
     any_case=True,
 )
 
+RESTRICTION = Table("a path restriction", acl_options(), accepted=frozenset({"type"}), any_case=True)
 
-def read_http(sections: Sequence[Section], problems: Problems) -> HttpSettings:
+
+def read_http(sections: Sequence[Section], access: AccessLists, problems: Problems) -> HttpSettings:
     """The settings of http.conf."""
     reader = TableReader(GENERAL, problems)
-    values: dict[str, Any] = {}
+    restrictions = TableReader(RESTRICTION, problems)
+    values: dict[str, Any] = {"restrictions": ()}
     general: Section | None = None
     for section in sections:
         if section.template:
@@ -61,12 +66,10 @@ def read_http(sections: Sequence[Section], problems: Problems) -> HttpSettings:
         if section.name.lower() == "general":
             general = section
             values.update(reader.read(section))
-        elif _is_restriction(section):
-            problems.error(
-                section.source,
-                f'the restriction of "{section.name}" is not supported yet, so the path stays open',
-                "Restrict the users with permit and deny in ari.conf, or in a proxy in front",
-            )
+        elif section.kind == "restriction":
+            rules = restrictions.read(section)
+            access.resolve(rules, "acl", section)
+            values["restrictions"] += (PathRestriction(name=section.name, source=section.source, **rules),)
         else:
             problems.warning(
                 section.source, f'the section "{section.name}" is not read', "Put the options into [general]"
@@ -76,7 +79,19 @@ def read_http(sections: Sequence[Section], problems: Problems) -> HttpSettings:
         values["bind_host"] = host
     if port is not None:
         values["bind_port"] = port
+    host_tls, port_tls = values.pop("_tls_bind", ("", None))
+    if host_tls:
+        values["tls_bind_host"] = host_tls
+    if port_tls is not None:
+        values["tls_bind_port"] = port_tls
     settings = HttpSettings(**values)
+    if general is not None and settings.tls_enabled and not settings.tls_cert_file:
+        problems.error(
+            general.where("tlsenable"),
+            "tlsenable needs a certificate",
+            "Add tlscertfile, the path of a PEM file; until then there is no TLS",
+        )
+        settings = replace(settings, tls_enabled=False)
     if general is not None and settings.enabled and not host:
         problems.warning(
             general.source,
@@ -84,7 +99,3 @@ def read_http(sections: Sequence[Section], problems: Problems) -> HttpSettings:
             f"Add bindaddr={settings.bind_host}, which holds until then, or the address clients come to",
         )
     return settings
-
-
-def _is_restriction(section: Section) -> bool:
-    return any(name.lower() == "type" and text.lower() == "restriction" for name, text, _, _ in section.options())

@@ -24,6 +24,9 @@ MAX_URI = 511
 #: Asterisk's buffer for the prefix of http.conf.
 MAX_PREFIX = 79
 
+#: Bytes of an ARI application's name, as Asterisk.
+MAX_APPLICATION = 73
+
 #: More of a wrong value than this helps nobody to find it.
 MAX_SHOWN = 80
 

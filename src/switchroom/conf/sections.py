@@ -61,6 +61,11 @@ class Section:
                 return Source(file, line)
         return self.source
 
+    @property
+    def kind(self) -> str:
+        """The ``type`` written last, in lower case; empty when there is none."""
+        return next((text.lower() for name, text, _, _ in self.backwards() if name.lower() == "type"), "")
+
     def append(self, name: str, text: str, file: str, line: int) -> None:
         """``name += text``: adds to the value of the last option of that name, else is a new option."""
         if not any(option[0] == name for option in self.own) and any(option[0] == name for option in self.inherited):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from switchroom.conf.limits import MAX_APPLICATION
 from switchroom.conf.options import Honoured, Table, TableReader
-from switchroom.conf.parse import boolean, choice, plain
+from switchroom.conf.parse import Misread, boolean, choice, names, networks, plain
 from switchroom.conf.problems import Problems
 from switchroom.conf.sections import Section
 from switchroom.model.settings import SwitchroomSettings
@@ -19,7 +20,26 @@ GENERAL = Table(
         "entity_id": Honoured("entity_id", plain),
         "log_format": Honoured("log_format", choice("console", "json")),
         "log_level": Honoured("log_level", choice("debug", "info", "warning", "error")),
+        "trusted_proxies": Honoured("trusted_proxies", networks),
     },
+    any_case=True,
+)
+
+_KINDS = ("endpoint", "deviceState", "message", "referral", "channel", "bridge")
+
+
+def sources(text: str) -> tuple[str, ...]:
+    """A comma list of event sources, as in the ARI operation."""
+    found = names(text)
+    if any(":" not in name or name.partition(":")[0] not in _KINDS for name in found):
+        raise Misread("a list of event sources, as endpoint:PJSIP/alice,deviceState:")
+    return found
+
+
+APPLICATION = Table(
+    "an application",
+    {"subscribe": Honoured("subscribe", sources, repeats=True)},
+    accepted=frozenset({"type"}),
     any_case=True,
 )
 
@@ -27,12 +47,23 @@ GENERAL = Table(
 def read_switchroom(sections: Sequence[Section], problems: Problems) -> SwitchroomSettings:
     """The settings of switchroom.conf."""
     reader = TableReader(GENERAL, problems)
-    values: dict[str, Any] = {}
+    applications = TableReader(APPLICATION, problems)
+    values: dict[str, Any] = {"applications": {}}
     for section in sections:
         if section.template:
             continue
         if section.name.lower() == "general":
             values.update(reader.read(section))
+        elif section.kind == "application":
+            subscribed = applications.read(section).get("subscribe", ())
+            if len(section.name.encode()) > MAX_APPLICATION or not section.name.isprintable():
+                problems.error(
+                    section.source,
+                    f"the name of an application is 1 to {MAX_APPLICATION} bytes of printable text",
+                    "Shorten it",
+                )
+                continue
+            values["applications"][section.name] = subscribed
         else:
             problems.warning(
                 section.source, f'the section "{section.name}" is not read', "Put the options into [general]"

@@ -35,8 +35,13 @@ class Reloaded(msgspec.Struct, frozen=True, kw_only=True):
 class LiveObjects(Protocol):
     """Configuration objects by class, type and id, as Asterisk names them (``res_pjsip``, ``endpoint``, ``alice``).
 
-    All methods raise ObjectNotFound for what does not exist.
+    The methods on objects raise ObjectNotFound for what does not exist.
     """
+
+    @property
+    def last_reload(self) -> float | None:
+        """Wall-clock seconds, None before the first."""
+        ...
 
     def read(self, config_class: str, object_type: str, object_id: str) -> list[Field]:
         """All fields of an object."""

@@ -35,11 +35,6 @@ def key_of(record: MessageRecord) -> Key:
     return record.technology, record.endpoint or f" {record.destination}"
 
 
-def is_over(record: MessageRecord) -> bool:
-    """Whether nothing more will become of a message; one that is delivered may still be on its way elsewhere."""
-    return record.state.final and not any(d.state in (QUEUED, SENDING) for d in record.deliveries)
-
-
 def text_of(record: MessageRecord) -> TextMessage:
     """The text as it was accepted."""
     return TextMessage(

@@ -7,6 +7,7 @@ one with a contact when it is not qualified, one with a reachable contact when i
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -40,11 +41,13 @@ class AddressOfRecord:
 class _Record:
     """An endpoint as it is now, with its JSON beside it."""
 
-    __slots__ = ("aors", "fragment", "snapshot")
+    __slots__ = ("aors", "fragment", "revision", "snapshot")
 
     def __init__(self, snapshot: Endpoint) -> None:
         self.snapshot = snapshot
         self.fragment = _encode(snapshot)
+        #: The registry's when it last changed.
+        self.revision = 0
         self.aors: list[AddressOfRecord] = []
 
 
@@ -60,6 +63,8 @@ class Registry:
         self._technologies: dict[str, str] = {}
         self._lists: dict[str, bytes] = {}
         self._sorted: list[EndpointId] | None = None
+        #: Grows with every change that a list of endpoints shows.
+        self.revision = 0
 
     # ---- asking
 
@@ -72,10 +77,10 @@ class Registry:
         record = self._records.get(EndpointId(technology.upper(), resource))
         return record.snapshot if record else None
 
-    def fragment(self, technology: str, resource: str) -> bytes | None:
-        """The endpoint's JSON, as ``get``."""
+    def fragment(self, technology: str, resource: str) -> tuple[bytes, int] | None:
+        """The endpoint's JSON, as ``get``, and the revision it last changed in."""
         record = self._records.get(EndpointId(technology.upper(), resource))
-        return record.fragment if record else None
+        return (record.fragment, record.revision) if record else None
 
     def endpoints(self, technology: str | None = None) -> Iterator[Endpoint]:
         """All endpoints, or one technology's (own spelling), sorted by technology and resource."""
@@ -95,12 +100,45 @@ class Registry:
             self._lists[key] = cached
         return cached
 
+    def page(
+        self,
+        technology: str | None,
+        state: EndpointState | None,
+        after: EndpointId | None,
+        limit: int | None,
+    ) -> tuple[bytes, EndpointId | None]:
+        """A part of ``listing``: endpoints of this state that come ``after`` (which need not exist any more), at most
+        ``limit``; and the last of them when there are more.
+
+        Whoever goes on after the last misses none that stays and sees none twice, whatever comes and goes meanwhile.
+        """
+        order = self._order()
+        found: list[bytes] = []
+        last: EndpointId | None = None
+        for index in range(bisect_right(order, after) if after is not None else 0, len(order)):
+            key = order[index]
+            if technology is not None and key.technology != technology:
+                continue
+            record = self._records[key]
+            if state is not None and record.snapshot.state is not state:
+                continue
+            if len(found) == limit:
+                return b"[%b]" % b",".join(found), last
+            found.append(record.fragment)
+            last = key
+        return b"[%b]" % b",".join(found), None
+
     def aor(self, technology: str, name: str) -> AddressOfRecord | None:
         return self._aors.get((technology, name))
 
     def contacts(self, technology: str, aor: str) -> list[Contact]:
         found = self._aors.get((technology, aor))
         return list(found.contacts.values()) if found else []
+
+    def contacts_of(self, technology: str, resource: str) -> list[Contact] | None:
+        """Where an endpoint is reached, by its addresses of record; None when there is no such endpoint."""
+        record = self._records.get(EndpointId(technology.upper(), resource))
+        return [contact for aor in record.aors for contact in aor.contacts.values()] if record else None
 
     def _order(self) -> list[EndpointId]:
         if self._sorted is None:
@@ -125,7 +163,7 @@ class Registry:
             aor = self.declare(endpoint.technology, name)
             record.aors.append(aor)
             aor.endpoints.append(record)
-        self._lists.clear()
+        self._revise(record)
         if state is not EndpointState.UNKNOWN:
             self._set_state(record, state, events)
         self._settle(record.aors, events)
@@ -154,7 +192,7 @@ class Registry:
         for aor in record.aors:
             aor.endpoints.remove(record)
         self._sorted = None
-        self._lists.clear()
+        self._revise(record)
 
     def declare(self, technology: str, aor: str, *, qualified: bool | None = None) -> AddressOfRecord:
         """The address of record, made if it is new."""
@@ -245,6 +283,12 @@ class Registry:
 
     # ---- consequences
 
+    def _revise(self, record: _Record) -> None:
+        """Lists show something else from now on."""
+        self.revision += 1
+        record.revision = self.revision
+        self._lists.clear()
+
     def _settle(self, aors: Iterable[AddressOfRecord], events: list[EndpointEvent]) -> None:
         """Brings the endpoints of these addresses of record to the state they should have."""
         for aor in aors:
@@ -269,7 +313,7 @@ class Registry:
         before = record.snapshot
         record.snapshot = Endpoint(before.technology, before.resource, state, before.channel_ids)
         record.fragment = _encode(record.snapshot)
-        self._lists.clear()
+        self._revise(record)
         events.append(EndpointStateChange(endpoint=record.snapshot, at=self._clock.wall()))
 
     def _contact_events(

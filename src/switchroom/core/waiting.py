@@ -121,7 +121,7 @@ class Waiting:
                 return
             sequence = queue[message_id]
             self.remove(key, message_id)
-            if record is None or record.state.final:
+            if record is None or record.over:
                 continue
             if self._open(record) is Opened.NOWHERE:
                 self.add(key, message_id, sequence)

@@ -66,6 +66,11 @@ class MessageRecord(msgspec.Struct, kw_only=True):
     expires: float
     deliveries: list[DeliveryRecord] = []
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will become of it; one that is delivered may still be on its way elsewhere."""
+        return self.state.final and all(delivery.state.final for delivery in self.deliveries)
+
 
 class ReferralRecord(msgspec.Struct, kw_only=True):
     """A referral and how far it got; known while the process lives. Times are wall-clock seconds."""

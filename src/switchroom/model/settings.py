@@ -199,8 +199,14 @@ class ListedEndpoint(Settings, frozen=True, kw_only=True):
 # ---- http.conf, ari.conf
 
 
+class PathRestriction(Settings, frozen=True, kw_only=True):
+    """http.conf ``type=restriction``: whose address may ask for paths that start with ``name``."""
+
+    acl: tuple[AccessRule, ...] = ()
+
+
 class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """http.conf ``[general]``. Timeouts in seconds."""
+    """http.conf. Timeouts in seconds."""
 
     enabled: bool = False
     bind_host: str = "127.0.0.1"
@@ -212,6 +218,15 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     sessionlimit: int = 100
     session_inactivity: float = 30.0
     session_keep_alive: float = 15.0
+    tls_enabled: bool = False
+    #: Empty: as ``bind_host``.
+    tls_bind_host: str = ""
+    tls_bind_port: int = 8089
+    #: PEM; the key may stand in the certificate's file.
+    tls_cert_file: str = ""
+    tls_key_file: str = ""
+    #: All that name the start of a path must permit.
+    restrictions: tuple[PathRestriction, ...] = ()
 
 
 class AriUser(Settings, frozen=True, kw_only=True):
@@ -230,6 +245,41 @@ class AriUser(Settings, frozen=True, kw_only=True):
     __str__ = __repr__
 
 
+class OutboundSettings(Settings, frozen=True, kw_only=True):
+    """ari.conf ``type=outbound_websocket``, with what its websocket_client.conf section says. Times in seconds."""
+
+    apps: tuple[str, ...]
+    subscribe_all: bool = False
+    #: The ARI user with whose rights the other side may send requests.
+    local_user: str
+    #: ``ws:`` or ``wss:``.
+    uri: str
+    protocols: tuple[str, ...] = ()
+    username: str = ""
+    password: str = ""
+    connection_timeout: float = 0.5
+    reconnect_interval: float = 0.5
+    #: Between pings; 0: none. The connection is given up when ``ping_probes`` of them are not answered.
+    ping_interval: float = 0.0
+    ping_probes: int = 3
+    ca_file: str = ""
+    ca_path: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    verify_server: bool = True
+    verify_hostname: bool = True
+    #: ``host:port`` of a proxy that takes CONNECT; empty: none.
+    proxy: str = ""
+    proxy_username: str = ""
+    proxy_password: str = ""
+
+    def __repr__(self) -> str:
+        """Without the passwords: settings end up in logs."""
+        return f"OutboundSettings(name={self.name!r}, uri={self.uri!r}, password=***)"
+
+    __str__ = __repr__
+
+
 class AriSettings(msgspec.Struct, frozen=True, kw_only=True):
     """ari.conf."""
 
@@ -239,13 +289,14 @@ class AriSettings(msgspec.Struct, frozen=True, kw_only=True):
     #: Exact origins, or ``*``.
     allowed_origins: tuple[str, ...] = ()
     users: dict[str, AriUser] = {}
+    outbound: dict[str, OutboundSettings] = {}
 
 
 # ---- switchroom.conf
 
 
 class SwitchroomSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """switchroom.conf ``[general]``: what is ours."""
+    """switchroom.conf: what is ours."""
 
     #: Turns the leniences of charter ruling 11 off.
     strict: bool = False
@@ -256,6 +307,10 @@ class SwitchroomSettings(msgspec.Struct, frozen=True, kw_only=True):
     #: Logs: ``console`` or ``json``.
     log_format: str = "console"
     log_level: str = "info"
+    #: Whose X-Forwarded-Proto is believed.
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    #: Event sources (``endpoint:PJSIP``) by the application that is subscribed to them when it connects.
+    applications: dict[str, tuple[str, ...]] = {}
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):

@@ -99,3 +99,6 @@ MAX_FRAME: Final = 65_536
 
 #: Seconds between our pings, so that proxies keep a quiet WebSocket open.
 PING_SECONDS: Final = 30.0
+
+#: Frames of one WebSocket taken before the loop has its turn, however many have arrived.
+MESSAGES_PER_TURN: Final = 32

@@ -92,6 +92,16 @@ class StreamConnection(asyncio.Protocol):
                 self._timer.cancel()
                 self._timer = None
 
+    def pause(self) -> None:
+        """Nothing more is read for now; the kernel makes the peer wait."""
+        if self._transport is not None and not self._reason:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Reads on."""
+        if self._transport is not None and not self._reason:
+            self._transport.resume_reading()
+
     def close(self, reason: str) -> None:
         """Closes once all is sent; ``closed`` is told later."""
         if self._transport is not None and not self._reason:
@@ -197,7 +207,8 @@ class StreamListener:
         """Binds ``host`` (an address without brackets; IPv6 takes IPv6 only) and ``port`` (0: any).
 
         ``receive(data, connection)`` gets bytes as they come. ``closed(connection, reason)`` is called once for each
-        connection, never from within ``send`` or ``close``. With TLS contexts connections of both directions use TLS.
+        connection, never from within ``send`` or ``close``, and not for one whose place a new one of the same peer
+        has taken. With TLS contexts connections of both directions use TLS.
 
         Raises:
             OSError: the address is not ours, the port is taken or not allowed.
@@ -290,8 +301,9 @@ class StreamListener:
     def forget(self, connection: StreamConnection, reason: str) -> None:
         """A connection is gone."""
         key = connection.host, connection.port
-        if self._connections.get(key) is connection:
-            del self._connections[key]
+        if self._connections.get(key) is not connection:
+            return
+        del self._connections[key]
         if self._stopped is None:
             self._closed(connection, reason)
         elif not self._connections:

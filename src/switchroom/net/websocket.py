@@ -10,7 +10,14 @@ from typing import Literal
 from aiohttp import WSMsgType, web
 
 from switchroom.net.admission import Admission, Entry
-from switchroom.net.limits import FIRST_MESSAGE_SECONDS, GOODBYE_SECONDS, MAX_FRAME, MAX_UNSENT, PING_SECONDS
+from switchroom.net.limits import (
+    FIRST_MESSAGE_SECONDS,
+    GOODBYE_SECONDS,
+    MAX_FRAME,
+    MAX_UNSENT,
+    MESSAGES_PER_TURN,
+    PING_SECONDS,
+)
 
 #: Opcodes with the bit that says that the frame is whole (RFC 6455 5.2).
 _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
@@ -131,8 +138,11 @@ class WebSocketListener:
         receive: Callable[[bytes, WebSocketConnection], None],
         closed: Callable[[WebSocketConnection, str], None],
         admission: Admission,
+        servername: str = "",
     ) -> None:
+        """``servername`` is what the handshake says we are."""
         self._subprotocol = subprotocol
+        self._servername = servername
         self._receive = receive
         self._closed = closed
         self._admission = admission
@@ -154,6 +164,15 @@ class WebSocketListener:
         connection = self._connections.get((host, port))
         return connection is not None and connection.send(data)
 
+    async def connect(self, host: str, port: int, server_name: str = "") -> None:
+        """Nobody can open a WebSocket to a browser.
+
+        Raises:
+            OSError: unless there is one already.
+        """
+        if not self.connected(host, port):
+            raise OSError("its WebSocket is closed")
+
     def stop(self) -> None:
         """Says goodbye to everybody and takes nobody in any more; nothing is called afterwards."""
         self._stopped = True
@@ -166,7 +185,7 @@ class WebSocketListener:
         transport = request.transport
         peer = transport.get_extra_info("peername") if transport is not None else None
         if not self._offered(request):
-            return _refused(426, f"Here is WebSocket with the subprotocol {self._subprotocol}")
+            return self._refused(426, f"Here is WebSocket with the subprotocol {self._subprotocol}")
         response: web.WebSocketResponse[Literal[False]] = web.WebSocketResponse(
             protocols=(self._subprotocol,),
             timeout=GOODBYE_SECONDS,
@@ -176,14 +195,15 @@ class WebSocketListener:
             max_msg_size=MAX_FRAME,
             decode_text=False,
         )
+        response.headers["Server"] = self._servername
         if not response.can_prepare(request).ok:
-            return _refused(400, "Not a WebSocket handshake")
+            return self._refused(400, "Not a WebSocket handshake")
         if transport is None or not peer or self._stopped:
-            return _refused(503, "No WebSocket can be served now")
+            return self._refused(503, "No WebSocket can be served now")
         host, port = str(peer[0]), int(peer[1])
         entry = self._admission.enter(host)
         if entry is None:
-            return _refused(503, "Too many connections")
+            return self._refused(503, "Too many connections")
         connection = WebSocketConnection(transport, entry, host, port, secure=request.secure)
         try:
             await response.prepare(request)
@@ -213,8 +233,12 @@ class WebSocketListener:
 
     async def _listen(self, response: web.WebSocketResponse[Literal[False]], connection: WebSocketConnection) -> None:
         """Reads until the WebSocket ends."""
+        taken = 0
         while True:
             message = await response.receive()
+            taken += 1
+            if taken % MESSAGES_PER_TURN == 0:
+                await asyncio.sleep(0)  # receive() does not wait while there is something
             kind = message.type
             if kind is WSMsgType.TEXT or kind is WSMsgType.BINARY:
                 self._receive(message.data, connection)
@@ -240,8 +264,6 @@ class WebSocketListener:
             connection.ping()
         self._timer = self._loop.call_later(PING_SECONDS, self._ping)
 
-
-def _refused(status: int, text: str) -> web.Response:
-    return web.Response(
-        status=status, text=f"{text}\n", headers={"Upgrade": "websocket"} if status == 426 else {"Connection": "close"}
-    )
+    def _refused(self, status: int, text: str) -> web.Response:
+        more = {"Upgrade": "websocket"} if status == 426 else {"Connection": "close"}
+        return web.Response(status=status, text=f"{text}\n", headers={"Server": self._servername, **more})

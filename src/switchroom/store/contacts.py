@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 
-import msgspec
-
 from switchroom.model.endpoint import Contact
 from switchroom.store.database import Database
-from switchroom.store.packing import Packer, column
+from switchroom.store.packing import column, pack_contact, unpack_contact
 from switchroom.store.writer import Statement
 
 _SAVE = Statement(3, "INSERT OR REPLACE INTO contact (technology, aor, uri, expires, contact) VALUES (?, ?, ?, ?, ?)")
 _FORGET = Statement(3, "DELETE FROM contact WHERE technology = ? AND aor = ? AND uri = ?")
 _LOAD = "SELECT contact, expires FROM contact WHERE technology = ? ORDER BY aor, uri"
-
-_packer = Packer(Contact)
 
 
 class SqliteContacts:
@@ -26,7 +22,7 @@ class SqliteContacts:
 
     def save(self, technology: str, contact: Contact, expires: float) -> None:
         key = (column(technology), column(contact.aor), column(contact.uri))
-        self._database.write(_SAVE, key, (*key, expires, pack(contact)))
+        self._database.write(_SAVE, key, (*key, expires, pack_contact(contact)))
 
     def forget(self, technology: str, aor: str, uri: str) -> None:
         key = (column(technology), column(aor), column(uri))
@@ -37,16 +33,6 @@ class SqliteContacts:
 
         def ask(connection: sqlite3.Connection) -> list[tuple[Contact, float]]:
             rows = connection.execute(_LOAD, (column(technology),))
-            return [(unpack(packed), expires) for packed, expires in rows]
+            return [(unpack_contact(packed), expires) for packed, expires in rows]
 
         return await self._database.read(ask)
-
-
-def pack(contact: Contact) -> bytes:
-    """Without what does not survive the process: its flow, and a time on the monotonic scale."""
-    return _packer.pack(msgspec.structs.replace(contact, expires=None, flow=None))
-
-
-def unpack(packed: bytes) -> Contact:
-    """Raises StoreUnavailable when it is damaged."""
-    return _packer.unpack(packed)

@@ -9,7 +9,7 @@ from typing import Any
 from switchroom.model.record import MessageRecord, MessageState
 from switchroom.store.database import Database
 from switchroom.store.limits import MAX_SHARED, PURGE_STEP
-from switchroom.store.packing import Packer, column
+from switchroom.store.packing import column, ended, pack_message, unpack_message
 from switchroom.store.writer import Row, Statement
 
 #: Messages in a run of the index by endpoint: 2 to this power, as the first migration has it.
@@ -33,8 +33,6 @@ _PURGE = "DELETE FROM message WHERE sequence IN (SELECT sequence FROM message WH
 _LAST = "SELECT coalesce(max(sequence), 0) FROM message"
 _LAST_BEFORE = "SELECT max(sequence) FROM message WHERE sequence < ?"
 
-_packer = Packer(MessageRecord)
-
 
 class SqliteJournal:
     """``core.storage.Journal`` on a database."""
@@ -55,7 +53,7 @@ class SqliteJournal:
             column(record.endpoint),
             record.state.value,
             ended(record),
-            _packer.pack(record),
+            pack_message(record),
         )
         try:
             await self._database.commit(Row(_ACCEPT, None, parameters), undo=Row(_REMOVE, sequence, (sequence,)))
@@ -66,13 +64,13 @@ class SqliteJournal:
     def update(self, record: MessageRecord, changed: Sequence[int] = ()) -> None:
         """All of the record is written, whatever changed: it is one row either way."""
         sequence = record.sequence
-        parameters = (sequence, record.state.value, ended(record), _packer.pack(record))
+        parameters = (sequence, record.state.value, ended(record), pack_message(record))
         self._database.write(_UPDATE, sequence, parameters)
 
     async def find(self, message_id: str) -> MessageRecord | None:
         key = column(message_id)
         row = await self._database.call(lambda connection: connection.execute(_FIND, (key,)).fetchone(), writes=False)
-        return _packer.unpack(row[0]) if row else None
+        return unpack_message(row[0]) if row else None
 
     async def search(
         self,
@@ -110,13 +108,6 @@ class SqliteJournal:
             purged += step
             if step < PURGE_STEP:
                 return purged
-
-
-def ended(record: MessageRecord) -> float | None:
-    """When the last of a message ended, wall-clock seconds; None while something is open."""
-    if record.state.final and all(delivery.state.final for delivery in record.deliveries):
-        return record.updated or record.created
-    return None
 
 
 def _conditions(technology: str, endpoint: str, state: MessageState | None) -> tuple[str, list[Any]]:
@@ -166,11 +157,11 @@ def _search_runs(
 
 def _select(connection: sqlite3.Connection, where: str, parameters: list[Any], limit: int) -> list[MessageRecord]:
     question = f"SELECT record FROM message WHERE {where} ORDER BY sequence DESC LIMIT ?"  # noqa: S608  # fixed texts
-    return [_packer.unpack(packed) for (packed,) in connection.execute(question, [*parameters, limit])]
+    return [unpack_message(packed) for (packed,) in connection.execute(question, [*parameters, limit])]
 
 
 def _unfinished(connection: sqlite3.Connection) -> list[MessageRecord]:
-    return list(_share(_packer.unpack(packed) for (packed,) in connection.execute(_UNFINISHED)))
+    return list(_share(unpack_message(packed) for (packed,) in connection.execute(_UNFINISHED)))
 
 
 def _share(records: Iterator[MessageRecord]) -> Iterator[MessageRecord]:

@@ -38,3 +38,7 @@ LOG_BYTES = 64 * 1024 * 1024
 
 #: Distinct texts shared between messages that are read back: the endpoints and senders of a large installation.
 MAX_SHARED = 16_384
+
+#: Bytes of a database that is read through for damage when it is opened: about a second a gigabyte is what a start
+#: may cost; damage in a larger one shows when the place is read.
+MAX_CHECKED = 256 * 1024 * 1024

@@ -1,10 +1,18 @@
-"""A journal in memory: what was accepted is known while the process lives."""
+"""Stores in memory: what was accepted is known while the process lives.
+
+``MemoryStore`` keeps the contract of the database to the letter, failures included, for tests and simulations.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from switchroom.core.storage import StoreUnavailable
+from switchroom.model.endpoint import Contact
 from switchroom.model.message import Delivery, DeliveryReport, DeliveryState, TextMessage
+from switchroom.model.record import MessageRecord, MessageState
+from switchroom.store.limits import MAX_OWED
+from switchroom.store.packing import ended, pack_contact, pack_message, unpack_contact, unpack_message
 
 
 class MemoryJournal:
@@ -30,3 +38,171 @@ class MemoryJournal:
             self._open[message] = left
         else:
             self._open.pop(message, None)
+
+
+class MemoryStore:
+    """The three ports in memory. ``fail`` makes it refuse as a database does that can not write."""
+
+    def __init__(self) -> None:
+        #: Why nothing can be written now; empty when all is well.
+        self.trouble = ""
+        #: Changes that nobody waited for and that will never be written.
+        self.dropped = 0
+        self._owed: list[Callable[[], None]] = []
+        self.journal = MemoryStoreJournal(self)
+        self.contacts = MemoryStoreContacts(self)
+        self.objects = MemoryStoreObjects(self)
+
+    @property
+    def queued(self) -> int:
+        """Changes that are owed."""
+        return len(self._owed)
+
+    def fail(self, reason: str) -> None:
+        self.trouble = reason
+
+    def heal(self) -> None:
+        """Writes what is owed, in order."""
+        self.trouble = ""
+        owed, self._owed = self._owed, []
+        for change in owed:
+            change()
+
+    async def close(self) -> None:
+        """Refuses all from now on; what was kept stays, for there is no other place."""
+        self.trouble = "the store is closed"
+
+    def write(self, change: Callable[[], None]) -> None:
+        """Does it, now or when the store is well again."""
+        if not self.trouble:
+            change()
+        elif len(self._owed) < MAX_OWED:
+            self._owed.append(change)
+        else:
+            self.dropped += 1
+
+    def check(self) -> None:
+        """Raises StoreUnavailable while the store fails."""
+        if self.trouble:
+            raise StoreUnavailable(self.trouble)
+
+
+class MemoryStoreJournal:
+    """``core.storage.Journal``. Messages are kept packed, so that nobody's later change shows."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self._sequence = 0
+        self._packed: dict[int, bytes] = {}
+        self._sequences: dict[str, int] = {}
+
+    async def accept(self, record: MessageRecord) -> None:
+        self._store.check()
+        if record.id in self._sequences:
+            raise StoreUnavailable("a message with this id is kept already")
+        self._sequence += 1
+        record.sequence = self._sequence
+        self._sequences[record.id] = record.sequence
+        self._packed[record.sequence] = pack_message(record)
+
+    def update(self, record: MessageRecord, changed: Sequence[int] = ()) -> None:
+        sequence, packed = record.sequence, pack_message(record)
+
+        def change() -> None:
+            if sequence in self._packed:
+                self._packed[sequence] = packed
+
+        self._store.write(change)
+
+    async def find(self, message_id: str) -> MessageRecord | None:
+        self._store.check()
+        sequence = self._sequences.get(message_id)
+        return unpack_message(self._packed[sequence]) if sequence else None
+
+    async def search(
+        self,
+        *,
+        technology: str = "",
+        endpoint: str = "",
+        state: MessageState | None = None,
+        limit: int,
+        after: str = "",
+    ) -> list[MessageRecord]:
+        self._store.check()
+        before = self._sequences.get(after, 0) if after else self._sequence + 1
+        found: list[MessageRecord] = []
+        for sequence in sorted(self._packed, reverse=True):
+            if len(found) == limit:
+                break
+            record = unpack_message(self._packed[sequence])
+            if (
+                sequence < before
+                and technology in ("", record.technology)
+                and endpoint in ("", record.endpoint)
+                and state in (None, record.state)
+            ):
+                found.append(record)
+        return found
+
+    async def unfinished(self) -> list[MessageRecord]:
+        self._store.check()
+        records = (unpack_message(self._packed[sequence]) for sequence in sorted(self._packed))
+        return [record for record in records if ended(record) is None]
+
+    async def purge(self, finished_before: float) -> int:
+        self._store.check()
+        old = []
+        for packed in self._packed.values():
+            record = unpack_message(packed)
+            end = ended(record)
+            if end is not None and end < finished_before:
+                old.append(record)
+        for record in old:
+            del self._packed[record.sequence], self._sequences[record.id]
+        return len(old)
+
+
+class MemoryStoreContacts:
+    """``core.storage.ContactStore``."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self._packed: dict[tuple[str, str, str], tuple[bytes, float]] = {}
+
+    def save(self, technology: str, contact: Contact, expires: float) -> None:
+        key, packed = (technology, contact.aor, contact.uri), pack_contact(contact)
+        self._store.write(lambda: self._packed.update({key: (packed, expires)}))
+
+    def forget(self, technology: str, aor: str, uri: str) -> None:
+        def change() -> None:
+            self._packed.pop((technology, aor, uri), None)
+
+        self._store.write(change)
+
+    async def load(self, technology: str) -> list[tuple[Contact, float]]:
+        self._store.check()
+        return [
+            (unpack_contact(self._packed[key][0]), self._packed[key][1])
+            for key in sorted(self._packed)
+            if key[0] == technology
+        ]
+
+
+class MemoryStoreObjects:
+    """``core.storage.ObjectStore``."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self._fields: dict[tuple[str, str], list[tuple[str, str]]] = {}
+
+    async def put(self, kind: str, object_id: str, fields: list[tuple[str, str]]) -> None:
+        self._store.check()
+        self._fields[kind, object_id] = list(fields)
+
+    async def delete(self, kind: str, object_id: str) -> bool:
+        self._store.check()
+        return self._fields.pop((kind, object_id), None) is not None
+
+    async def all(self) -> list[tuple[str, str, list[tuple[str, str]]]]:
+        self._store.check()
+        return [(kind, name, list(fields)) for (kind, name), fields in self._fields.items()]

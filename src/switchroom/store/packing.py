@@ -12,6 +12,8 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from switchroom.core.storage import StoreUnavailable
+from switchroom.model.endpoint import Contact
+from switchroom.model.record import MessageRecord
 
 T = TypeVar("T")
 
@@ -40,6 +42,24 @@ class Packer(Generic[T]):
                 return msgspec.convert(_bytes_to_texts(msgspec.msgpack.decode(packed)), self._type)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise StoreUnavailable(f"a damaged record: {error}") from None
+
+
+_messages = Packer(MessageRecord)
+_contacts = Packer(Contact)
+pack_message, unpack_message = _messages.pack, _messages.unpack
+unpack_contact = _contacts.unpack
+
+
+def pack_contact(contact: Contact) -> bytes:
+    """Without what does not survive the process: its flow, and a time on the monotonic scale."""
+    return _contacts.pack(msgspec.structs.replace(contact, expires=None, flow=None))
+
+
+def ended(record: MessageRecord) -> float | None:
+    """When the last of a message ended, wall-clock seconds; None while something is open."""
+    if record.state.final and all(delivery.state.final for delivery in record.deliveries):
+        return record.updated or record.created
+    return None
 
 
 def column(text: str) -> str | bytes:

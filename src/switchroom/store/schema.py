@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from switchroom.core.storage import StoreUnavailable
-from switchroom.store.limits import CACHE_KIB, CHECKPOINT_PAGES, LOCK_PATIENCE, LOG_BYTES
+from switchroom.store.limits import CACHE_KIB, CHECKPOINT_PAGES, LOCK_PATIENCE, LOG_BYTES, MAX_CHECKED
 
 Durability = Literal["process", "disk"]
 
@@ -47,7 +47,7 @@ def prepare(connection: sqlite3.Connection, durability: Durability, steps: list[
     """Makes the connection the writer's: checks whose file it is, brings it up to date, shows that it can be written.
 
     Raises:
-        StoreUnavailable: the file is another program's or a newer program's.
+        StoreUnavailable: the file is another program's or a newer program's, or damaged.
         sqlite3.Error: it is damaged, full, locked or can not be written.
     """
     version = int(_ask(connection, "PRAGMA user_version"))
@@ -65,6 +65,7 @@ def prepare(connection: sqlite3.Connection, durability: Durability, steps: list[
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    _look_for_damage(connection)
     for number, step in enumerate(steps[version:], version + 1):
         _migrate(connection, number, step)
     probe(connection)
@@ -74,6 +75,14 @@ def probe(connection: sqlite3.Connection) -> None:
     """Writes a page as it is, to see whether writing works. Raises sqlite3.Error."""
     version = _ask(connection, "PRAGMA user_version")
     connection.execute(f"PRAGMA user_version = {version}")
+
+
+def _look_for_damage(connection: sqlite3.Connection) -> None:
+    size = int(_ask(connection, "PRAGMA page_count")) * int(_ask(connection, "PRAGMA page_size"))
+    if size <= MAX_CHECKED:
+        found = str(_ask(connection, "PRAGMA quick_check(1)"))
+        if found != "ok":
+            raise StoreUnavailable(f"damaged: {' '.join(found.split())}")
 
 
 def _migrate(connection: sqlite3.Connection, number: int, step: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from switchroom.ari.service import AriService
+from switchroom.configuration import LiveConfiguration
 from switchroom.core.bus import Bus
 from switchroom.core.messages import Messages, Technologies
 from switchroom.core.referrals import Referrals
@@ -23,7 +24,11 @@ from switchroom.model.settings import (
     AccessRule,
     AriSettings,
     AriUser,
+    AuthSettings,
+    Configuration,
     HttpSettings,
+    SipEndpointSettings,
+    SipSettings,
     Source,
     SwitchroomSettings,
 )
@@ -121,6 +126,13 @@ USERS = {
 }
 
 
+#: What is in the files of the service's configuration.
+FILES = SipSettings(
+    endpoints={"filed": SipEndpointSettings(name="filed", source=Source("pjsip.conf", 2), aors=("filed",))},
+    auths={"filed": AuthSettings(name="filed", source=Source("pjsip.conf", 4), username="filed", password="secret")},
+)
+
+
 def basic(name: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
 
@@ -139,6 +151,7 @@ class Edge:
         technologies = Technologies()
         self.pjsip = Remembering("PJSIP", self.registry)
         technologies.add(self.pjsip)
+        self.objects = LiveConfiguration(Configuration(sip=FILES), None, None)
         self.service = AriService(
             HttpSettings(**{"enabled": True, "bind_port": 0, **http}),
             AriSettings(**{"users": USERS, "allowed_origins": ("http://good.example",), **ari}),
@@ -149,6 +162,7 @@ class Edge:
             self.bus,
             ENTITY_ID,
             self.clock,
+            self.objects,
         )
         self.host, self.port = "", 0
         for name in ("alice", "bob", "carol", "trunk", "50% off"):
@@ -297,6 +311,7 @@ async def running(
     edge = Edge(http=http or {}, ari=ari or {}, strict=strict)
     if before is not None:
         before(edge)
+    await edge.objects.load()
     edge.host, edge.port = await edge.service.start()
     try:
         yield edge

@@ -1,91 +1,648 @@
-"""The message service: nothing leaves before it is kept, and technologies are found in any spelling."""
+"""The message service: accepted means kept, kept means that its end will be known."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
 
 import pytest
 
-from support.sip_world import VirtualClock
-from switchroom.core.messages import Messages, Technologies, new_id
-from switchroom.model.endpoint import EndpointId
-from switchroom.model.errors import EndpointNotFound
-from switchroom.model.message import Delivery, DeliveryReport, DeliveryState, Referral, TextMessage
+from support.messages_world import ListJournal, MessagesWorld
+from support.virtual import settle
+from switchroom.core.limits import MAX_LANE, PURGE_EVERY, RETRY_DELAYS, WINDOW
+from switchroom.core.messages import MessageTerms
+from switchroom.core.storage import StoreUnavailable
+from switchroom.model.endpoint import ContactStatus, EndpointId
+from switchroom.model.errors import Conflict, EndpointNotFound, Full, InvalidParameter, MessageNotFound
+from switchroom.model.record import MessageState
+
+ONE = "sip:bob@192.0.2.1"
+TWO = "sip:bob@192.0.2.2"
+STORE = MessageTerms(offline=True)
 
 
-class Post:
-    """A technology and a journal in one, that notes what happens in which order."""
-
-    name = "PJSIP"
-
-    def __init__(self) -> None:
-        self.log: list[str] = []
-        self.planned: TextMessage | None = None
-        self.fails = False
-
-    def plan(self, message: TextMessage) -> Sequence[Delivery]:
-        self.planned = message
-        return [
-            Delivery(id=f"{message.id}.{n}", message=message, endpoint=None, contact="sip:x@h", route=None)
-            for n in range(2)
-        ]
-
-    def deliver(self, delivery: Delivery) -> None:
-        self.log.append(f"deliver {delivery.id}")
-
-    def refer(self, referral: Referral) -> None: ...
-
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
-
-    async def append(self, message: TextMessage, deliveries: Sequence[Delivery]) -> None:
-        if self.fails:
-            raise OSError("disk full")
-        self.log.append(f"keep {message.id} {len(deliveries)}")
-
-    def transition(self, report: DeliveryReport) -> None:
-        self.log.append(f"{report.state.value} {report.delivery.id}")
+async def world(*contacts: str, terms: MessageTerms = MessageTerms(), **more: object) -> MessagesWorld:
+    """Bob with these contacts, and carol with one."""
+    w = await MessagesWorld("bob", "carol", terms=terms, **more).start()  # type: ignore[arg-type]
+    for uri in contacts:
+        w.phones.come("bob", uri)
+    w.phones.come("carol", "sip:carol@192.0.2.9")
+    return w
 
 
-def service(post: Post) -> Messages:
-    technologies = Technologies()
-    technologies.add(post)
-    return Messages(technologies, post, VirtualClock(), make_id=lambda: "m1")
+# ---- a message and its states
 
 
-async def test_it_is_kept_before_it_leaves_and_its_end_is_noted() -> None:
-    post = Post()
-    messages = service(post)
-    message = await messages.send("pjsip:carol/sip:u@h", "alice", "hello", {"X": "1"})
-    assert post.log == ["keep m1 2", "deliver m1.0", "deliver m1.1"]
-    assert (message.technology, message.destination, message.by_name) == ("PJSIP", "carol/sip:u@h", False)
-    assert message.created == VirtualClock().wall()
-    messages.report(DeliveryReport(delivery=post.plan(message)[1], state=DeliveryState.DELIVERED))
-    assert post.log[-1] == "delivered m1.1"
+async def test_from_queued_to_delivered() -> None:
+    w = await world(ONE)
+    record = await w.send(body="hi")
+    assert w.told == [("m1", "queued"), ("m1", "sending")]
+    assert record.expires == record.created + 7 * 86_400
+    await w.answer(202)
+    assert w.told[2:] == [("m1", "delivered")]
+    kept = w.journal.committed("m1")
+    assert kept is not None
+    (delivery,) = kept.deliveries
+    assert (kept.state, delivery.contact, delivery.state) == ("delivered", ONE, "delivered")
+    assert (delivery.status_code, delivery.reason, delivery.attempts) == (202, "Because", 1)
 
 
-async def test_what_can_not_be_kept_does_not_leave() -> None:
-    post = Post()
-    post.fails = True
-    with pytest.raises(OSError, match="disk full"):
-        await service(post).send("PJSIP:carol", "alice", "hello", {})
-    assert post.log == []
+async def test_a_refusal_is_final_and_says_why() -> None:
+    w = await world(ONE)
+    await w.send()
+    await w.answer(486)
+    record = await w.now("m1")
+    assert (record.state, record.deliveries[0].status_code) == ("failed", 486)
 
 
-async def test_an_endpoint_is_meant_by_its_name_to_the_letter() -> None:
-    post = Post()
-    await service(post).send_to(EndpointId("pjsip", "a/b:c"), "alice", "hello", {}, max_forwards=3)
-    assert post.planned is not None
-    assert (post.planned.destination, post.planned.by_name, post.planned.max_forwards) == ("a/b:c", True, 3)
+async def test_delivered_to_one_is_delivered_and_the_rest_is_seen() -> None:
+    w = await world(ONE, TWO)
+    await w.send()
+    await w.answer(200, contact=TWO)
+    assert await w.state("m1") == "delivered"
+    await w.answer(603, contact=ONE)
+    record = await w.now("m1")
+    assert [(d.contact, d.state) for d in record.deliveries] == [(ONE, "failed"), (TWO, "delivered")]
+    assert record.state == "delivered"
 
 
-@pytest.mark.parametrize("to", ["carol", "", "xmpp:carol", ":carol", "sip:carol@h"])
-async def test_no_technology_is_not_found(to: str) -> None:
-    with pytest.raises(EndpointNotFound):
-        await service(Post()).send(to, "alice", "hello", {})
+async def test_nothing_is_sent_that_is_not_kept() -> None:
+    w = await world(ONE)
+    w.journal.failing = True
+    with pytest.raises(StoreUnavailable):
+        await w.send()
+    assert not w.on_the_wire()
+    w.journal.repair()
+    await w.send(body="again")
+    assert w.on_the_wire() == [("again", ONE)]
 
 
-def test_ids_are_not_alike() -> None:
-    assert len({new_id() for _ in range(100)}) == 100
-    assert len(new_id()) == 16
+async def test_nothing_is_sent_before_it_is_kept() -> None:
+    w = await world(ONE)
+    w.journal.gate = asyncio.Event()
+    sending = asyncio.create_task(w.send())
+    await settle()
+    assert not w.on_the_wire()
+    w.journal.gate.set()
+    await sending
+    assert w.on_the_wire() == [("hello", ONE)]
+
+
+@pytest.mark.parametrize(("to", "error"), [("nobody", EndpointNotFound), ("bob", EndpointNotFound)])
+async def test_whom_there_is_not_is_not_found(to: str, error: type[Exception]) -> None:
+    w = await world()
+    with pytest.raises(error):
+        await w.send(to)
+    assert not w.told
+
+
+async def test_a_text_outside_every_endpoint() -> None:
+    w = await world()
+    record = await w.messages.send("pjsip:sip:x@192.0.2.7", "alice", "hi", {})
+    assert record.endpoint == ""
+    await w.answer(200)
+    assert await w.state(record.id) == "delivered"
+
+
+# ---- order and independence
+
+
+async def test_order_is_kept_and_contacts_are_independent() -> None:
+    w = await world(ONE, TWO)
+    for number in range(3):
+        await w.send(body=str(number))
+    await w.send("carol", "c")
+    assert w.on_the_wire() == [("0", ONE), ("0", TWO), ("c", "sip:carol@192.0.2.9")]
+    await w.answer(200, contact=ONE, times=2)
+    assert w.on_the_wire() == [("0", TWO), ("c", "sip:carol@192.0.2.9"), ("2", ONE)]
+
+
+async def test_thousands_for_one_phone_hold_up_nobody_and_little_memory() -> None:
+    w = await world(ONE)
+    for number in range(200):
+        await w.send(body=str(number))
+    assert len(w.messages._dispatch) == WINDOW
+    seen = []
+    while w.on_the_wire():
+        seen += [body for body, _ in w.on_the_wire()]
+        await w.answer()
+    assert seen == [str(number) for number in range(200)]
+
+
+async def test_a_dead_second_contact_does_not_stop_the_first() -> None:
+    w = await world(ONE, TWO)
+    for number in range(MAX_LANE + 20):
+        await w.send(body=str(number))
+        await w.answer(contact=ONE)
+        assert await w.state(f"m{number + 1}") == "delivered"
+    (last,) = [d for d in (await w.now(f"m{MAX_LANE + 20}")).deliveries if d.contact == TWO]
+    assert (last.state, last.status_code) == ("failed", 503)
+
+
+async def test_too_many_for_one_endpoint_is_a_conflict() -> None:
+    w = await world(ONE, terms=MessageTerms(max_waiting=20))
+    for _ in range(20):
+        await w.send()
+    with pytest.raises(Conflict):
+        await w.send()
+    await w.send("carol")
+    await w.answer(contact=ONE)
+    await w.send()
+
+
+async def test_too_many_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("switchroom.core.messages.MAX_MESSAGES", 2)
+    w = await world(ONE)
+    await w.send()
+    await w.send("carol")
+    with pytest.raises(Full):
+        await w.send()
+
+
+# ---- trying again
+
+
+@pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
+async def test_what_may_pass_is_tried_again_later_and_later(status: int) -> None:
+    w = await world(ONE)
+    await w.send(body="1")
+    await w.send(body="2")
+    for delay in (*RETRY_DELAYS, RETRY_DELAYS[-1]):
+        assert w.on_the_wire() == [("1", ONE)]
+        await w.answer(status)
+        assert await w.state("m1") == "queued"
+        await w.pass_time(delay - 0.1)
+        assert not w.on_the_wire()
+        await w.pass_time(0.1)
+    await w.answer()
+    assert (await w.now("m1")).deliveries[0].attempts == 7
+    assert w.on_the_wire() == [("2", ONE)]
+
+
+@pytest.mark.parametrize("status", [301, 400, 404, 480, 501, 505, 513, 600])
+async def test_what_will_not_pass_is_not(status: int) -> None:
+    w = await world(ONE)
+    await w.send()
+    await w.answer(status)
+    await w.pass_time(100)
+    assert not w.on_the_wire()
+    assert await w.state("m1") == "failed"
+
+
+async def test_a_contact_that_registers_again_is_tried_at_once() -> None:
+    w = await world(ONE)
+    await w.send()
+    await w.answer(408)
+    w.messages.refreshed("PJSIP", ONE)
+    assert w.on_the_wire() == [("hello", ONE)]
+
+
+async def test_a_phone_that_comes_back_elsewhere_gets_what_its_old_contact_did_not_take() -> None:
+    w = await world(ONE)
+    await w.send(body="1")
+    await w.send(body="2")
+    await w.answer(408)
+    w.phones.come("bob", TWO)
+    assert w.on_the_wire() == [("1", TWO)]
+    await w.answer(contact=TWO, times=2)
+    assert [await w.state(m) for m in ("m1", "m2")] == ["delivered", "delivered"]
+
+
+# ---- contacts come and go
+
+
+async def test_an_unreachable_contact_gets_it_when_it_is_back() -> None:
+    w = await world(ONE, TWO)
+    w.phones.fall_silent("bob", TWO)
+    await w.send()
+    assert w.on_the_wire() == [("hello", ONE)]
+    await w.answer()
+    assert await w.state("m1") == "delivered"
+    w.phones.come("bob", TWO, ContactStatus.REACHABLE)
+    assert w.on_the_wire() == [("hello", TWO)]
+    await w.answer()
+    assert len(w.messages._dispatch) == 0
+
+
+async def test_when_all_are_unreachable_all_are_tried() -> None:
+    w = await world(ONE, TWO)
+    w.phones.fall_silent("bob", ONE)
+    w.phones.fall_silent("bob", TWO)
+    await w.send()
+    assert len(w.on_the_wire()) == 2
+
+
+async def test_a_contact_that_goes_takes_its_messages_with_it() -> None:
+    w = await world(ONE)
+    await w.send(body="1")
+    await w.send(body="2")
+    w.phones.go("bob", ONE)
+    record = await w.now("m2")
+    assert (record.state, record.deliveries[0].status_code) == ("failed", 480)
+    assert await w.state("m1") == "sending"
+    await w.answer(408)
+    assert await w.state("m1") == "failed"
+
+
+async def test_a_contact_that_goes_leaves_what_another_can_take() -> None:
+    w = await world(ONE)
+    await w.send(body="1")
+    await w.send(body="2")
+    w.phones.come("bob", TWO)
+    w.phones.go("bob", ONE)
+    await w.answer(contact=TWO, times=2)
+    await w.answer(408, contact=ONE)
+    assert await w.state("m1") == "delivered"
+    record = await w.now("m2")
+    assert [(d.contact, d.state.value) for d in record.deliveries] == [(ONE, "failed"), (TWO, "delivered")]
+
+
+# ---- offline
+
+
+async def test_offline_by_request_by_endpoint_and_by_setting() -> None:
+    bob = EndpointId("PJSIP", "bob")
+    for terms, asked, kept in (
+        (MessageTerms(), None, False),
+        (MessageTerms(), True, True),
+        (STORE, None, True),
+        (STORE, False, False),
+        (MessageTerms(offline_of={bob: True}), None, True),
+        (MessageTerms(offline=True, offline_of={bob: False}), None, False),
+    ):
+        w = await world(terms=terms)
+        assert w.messages.keeps(bob) == terms.offline_of.get(bob, terms.offline)
+        if kept:
+            assert (await w.send(offline=asked)).state is MessageState.QUEUED
+        else:
+            with pytest.raises(EndpointNotFound):
+                await w.send(offline=asked)
+
+
+async def test_it_waits_for_the_endpoint_and_goes_in_order() -> None:
+    w = await world(terms=STORE)
+    for number in range(40):
+        await w.send(body=str(number))
+    assert len(w.messages._dispatch) == 0
+    w.phones.come("bob", ONE)
+    await w.send(body="40")
+    seen = []
+    await settle()
+    while w.on_the_wire():
+        seen += [body for body, _ in w.on_the_wire()]
+        assert len(w.messages._dispatch) <= WINDOW
+        await w.answer()
+    assert seen == [str(number) for number in range(41)]
+
+
+async def test_it_waits_again_when_the_contact_goes() -> None:
+    w = await world(ONE, terms=STORE)
+    for body in ("1", "2", "3"):
+        await w.send(body=body)
+    w.phones.go("bob", ONE)
+    assert [await w.state(m) for m in ("m1", "m2", "m3")] == ["sending", "queued", "queued"]
+    await w.answer(408)
+    w.phones.come("bob", TWO)
+    await w.answer(times=3)
+    record = await w.now("m1")
+    assert record.state == "delivered"
+    assert [(d.contact, d.state.value) for d in record.deliveries] == [(ONE, "failed"), (TWO, "delivered")]
+
+
+async def test_a_contact_that_comes_while_a_message_is_being_kept() -> None:
+    w = await world(terms=STORE)
+    w.journal.gate = asyncio.Event()
+    sending = asyncio.create_task(w.send())
+    await settle()
+    w.phones.come("bob", ONE)
+    w.journal.gate.set()
+    await sending
+    await settle()
+    assert w.on_the_wire() == [("hello", ONE)]
+
+
+# ---- expiry
+
+
+async def test_what_waits_expires() -> None:
+    w = await world(terms=STORE)
+    await w.send(expires=60)
+    await w.send(expires=3600)
+    await w.pass_time(60)
+    assert [await w.state(m) for m in ("m1", "m2")] == ["expired", "queued"]
+    w.phones.come("bob", ONE)
+    await settle()
+    assert len(w.on_the_wire()) == 1
+
+
+async def test_what_is_tried_again_expires_and_lets_the_next_one_go() -> None:
+    w = await world(ONE)
+    await w.send(body="1", expires=30)
+    await w.send(body="2")
+    for delay in RETRY_DELAYS[:2]:
+        await w.answer(503)
+        await w.pass_time(delay)
+    await w.answer(503)
+    await w.pass_time(10)
+    record = await w.now("m1")
+    assert (record.state, record.deliveries[0].status_code) == ("expired", 503)
+    assert w.on_the_wire() == [("2", ONE)]
+
+
+async def test_what_is_being_sent_ends_by_its_answer() -> None:
+    w = await world(ONE)
+    await w.send(expires=10)
+    await w.send(expires=10)
+    await w.pass_time(11)
+    assert [await w.state(m) for m in ("m1", "m2")] == ["sending", "expired"]
+    await w.answer()
+    assert await w.state("m1") == "delivered"
+
+
+@pytest.mark.parametrize("expires", [0, -1, 1e12, float("nan"), float("inf")])
+async def test_a_life_that_is_none(expires: float) -> None:
+    w = await world(ONE)
+    with pytest.raises(InvalidParameter):
+        await w.send(expires=expires)
+
+
+async def test_a_wall_clock_that_jumps_expires_nothing() -> None:
+    w = await world(terms=STORE)
+    await w.send(expires=600)
+    w.clock.offset += 3_600
+    await w.pass_time(599)
+    assert await w.state("m1") == "queued"
+    w.clock.offset -= 7_200
+    await w.pass_time(1)
+    assert await w.state("m1") == "expired"
+
+
+# ---- identity
+
+
+async def test_the_same_id_and_content_is_the_same_message() -> None:
+    w = await world(ONE)
+    first = await w.send(message_id="x:1")
+    assert await w.send(message_id="x:1") is first
+    await w.answer()
+    again = await w.send(message_id="x:1")
+    assert (again.id, again.state) == ("x:1", "delivered")
+    assert not w.on_the_wire()
+
+
+async def test_the_same_id_and_other_content_is_a_conflict() -> None:
+    w = await world(ONE)
+    await w.send(message_id="x")
+    for other in ({"to": "carol"}, {"body": "other"}):
+        with pytest.raises(Conflict):
+            await w.send(message_id="x", **other)
+    generated = await w.send()
+    with pytest.raises(Conflict):
+        await w.send(message_id=generated.id)
+
+
+async def test_the_same_id_at_the_same_time() -> None:
+    w = await world(ONE)
+    w.journal.gate = asyncio.Event()
+    both = [asyncio.create_task(w.send(message_id="x")) for _ in range(2)]
+    other = asyncio.create_task(w.send(message_id="x", body="other"))
+    await settle()
+    assert isinstance(other.exception(), Conflict)
+    w.journal.gate.set()
+    first, second = await asyncio.gather(*both)
+    assert first is second
+    assert len(w.on_the_wire()) == 1
+
+
+async def test_a_repeat_of_what_was_not_kept_is_tried_itself() -> None:
+    w = await world(ONE)
+    w.journal.gate = asyncio.Event()
+    w.journal.failing = True
+    both = [asyncio.create_task(w.send(message_id="x")) for _ in range(2)]
+    await settle()
+    w.journal.gate.set()
+    outcomes = await asyncio.gather(*both, return_exceptions=True)
+    assert all(isinstance(outcome, StoreUnavailable) for outcome in outcomes)
+    w.journal.repair()
+    await w.send(message_id="x", body="other")
+
+
+@pytest.mark.parametrize("message_id", ["", "a b", "a/b", "x" * 129, "a\r\nb", "é", "a@b"])
+async def test_ids_that_can_not_be(message_id: str) -> None:
+    w = await world(ONE)
+    with pytest.raises(InvalidParameter):
+        await w.send(message_id=message_id)
+
+
+# ---- cancelling
+
+
+async def test_what_waits_can_be_taken_back() -> None:
+    w = await world(terms=STORE)
+    await w.send(body="1")
+    await w.send(body="2")
+    await w.messages.cancel("m1")
+    assert await w.state("m1") == "cancelled"
+    w.phones.come("bob", ONE)
+    await settle()
+    assert w.on_the_wire() == [("2", ONE)]
+    with pytest.raises(Conflict):
+        await w.messages.cancel("m1")
+    with pytest.raises(Conflict):
+        await w.messages.cancel("m2")
+    with pytest.raises(MessageNotFound):
+        await w.messages.cancel("m9")
+
+
+async def test_what_stands_behind_another_or_is_to_be_tried_again_can_be_taken_back() -> None:
+    w = await world(ONE)
+    for body in ("1", "2", "3"):
+        await w.send(body=body)
+    await w.messages.cancel("m2")
+    await w.answer(503)
+    await w.messages.cancel("m1")
+    assert w.on_the_wire() == [("3", ONE)]
+    assert [await w.state(m) for m in ("m1", "m2")] == ["cancelled", "cancelled"]
+
+
+async def test_what_one_contact_has_can_not_be_taken_back() -> None:
+    w = await world(ONE, TWO)
+    await w.send()
+    await w.answer(contact=ONE)
+    await w.answer(503, contact=TWO)
+    with pytest.raises(Conflict):
+        await w.messages.cancel("m1")
+
+
+# ---- looking
+
+
+async def test_search_shows_what_is_true_now() -> None:
+    w = await world(ONE, terms=STORE)
+    for body in ("1", "2", "3"):
+        await w.send(body=body)
+    await w.send("carol", "c")
+    await w.answer(contact=ONE)
+    bob = EndpointId("PJSIP", "bob")
+
+    async def ids(**asked: object) -> list[str]:
+        return [r.id for r in await w.messages.search(**{"limit": 10, **asked})]  # type: ignore[arg-type]
+
+    assert await ids() == ["m4", "m3", "m2", "m1"]
+    assert await ids(limit=2, after="m4") == ["m3", "m2"]
+    assert await ids(endpoint=bob) == ["m3", "m2", "m1"]
+    assert await ids(state=MessageState.SENDING) == ["m4", "m2"]
+    assert await ids(state=MessageState.SENDING, endpoint=bob) == ["m2"]
+    assert await ids(state=MessageState.SENDING, after="m4") == ["m2"]
+    assert await ids(state=MessageState.QUEUED) == ["m3"]
+    assert await ids(state=MessageState.QUEUED, limit=1) == ["m3"]
+    assert await ids(state=MessageState.DELIVERED) == ["m1"]
+
+
+async def test_finished_ones_are_forgotten_after_a_while() -> None:
+    w = await world(ONE, terms=MessageTerms(retention=600))
+    await w.send()
+    await w.answer()
+    await w.pass_time(600)
+    assert await w.state("m1") == "delivered"
+    await w.pass_time(2 * PURGE_EVERY)
+    with pytest.raises(MessageNotFound):
+        await w.now("m1")
+
+
+async def test_the_text_of_a_finished_one_need_not_be_kept() -> None:
+    w = await world(ONE, TWO, terms=MessageTerms(keep_body=False))
+    await w.send()
+    await w.answer(contact=ONE)
+    assert (await w.now("m1")).body == "hello"
+    await w.answer(contact=TWO)
+    assert (await w.now("m1")).body == ""
+
+
+# ---- after the end of the process
+
+
+async def restarted(w: MessagesWorld, *contacts: str, terms: MessageTerms = MessageTerms()) -> MessagesWorld:
+    """A new service on what the old one's journal has committed."""
+    w.journal.cut_off()
+    new = MessagesWorld("bob", "carol", terms=terms, journal=w.journal, clock=w.clock)
+    await new.messages.restore()
+    for uri in contacts:
+        new.phones.come("bob", uri)
+    await settle()
+    assert not new.on_the_wire()
+    new.messages.start()
+    await settle()
+    return new
+
+
+async def test_what_was_open_goes_again_in_order_and_what_ended_does_not() -> None:
+    w = await world(ONE)
+    for body in ("1", "2", "3"):
+        await w.send(body=body)
+    await w.answer()
+    new = await restarted(w, ONE)
+    assert new.on_the_wire() == [("2", ONE)]
+    await new.answer(times=2)
+    assert [await new.state(m) for m in ("m1", "m2", "m3")] == ["delivered"] * 3
+
+
+async def test_an_end_that_was_not_written_is_repeated_with_the_same_id() -> None:
+    w = await world(ONE)
+    await w.send(message_id="x")
+    w.journal.failing = True
+    await w.answer()
+    assert await w.state("x") == "delivered"
+    new = await restarted(w, ONE)
+    ((delivery, _),) = new.phones.open
+    assert delivery.message.id == "x"
+
+
+async def test_contacts_that_had_it_do_not_get_it_again() -> None:
+    w = await world(ONE, TWO)
+    await w.send()
+    await w.answer(contact=ONE)
+    new = await restarted(w, ONE, TWO, "sip:bob@192.0.2.3")
+    assert new.on_the_wire() == [("hello", TWO)]
+    await new.answer(486)
+    assert await new.state("m1") == "delivered"
+
+
+async def test_without_a_contact_it_waits_or_has_failed() -> None:
+    w = await world(ONE)
+    await w.send(body="1")
+    await w.send(body="2", offline=True)
+    new = await restarted(w)
+    record = await new.now("m1")
+    assert (record.state, record.deliveries[0].status_code) == ("failed", 480)
+    assert await new.state("m2") == "queued"
+    new.phones.come("bob", TWO)
+    await settle()
+    assert new.on_the_wire() == [("2", TWO)]
+
+
+async def test_an_endpoint_that_is_not_configured_any_more() -> None:
+    w = await world(ONE)
+    await w.send()
+    w.journal.cut_off()
+    new = await MessagesWorld("carol", journal=w.journal, clock=w.clock).start()
+    record = await new.now("m1")
+    assert (record.state, record.deliveries[0].status_code) == ("failed", 404)
+
+
+async def test_life_goes_on_while_the_server_is_down() -> None:
+    w = await world(terms=STORE)
+    await w.send(body="1", expires=60)
+    await w.send(body="2", expires=600)
+    w.clock.now += 100
+    new = await restarted(w, terms=STORE)
+    await new.pass_time(0)
+    assert [await new.state(m) for m in ("m1", "m2")] == ["expired", "queued"]
+
+
+async def test_the_repeat_of_an_id_after_a_restart() -> None:
+    w = await world(ONE)
+    await w.send(message_id="x")
+    await w.answer()
+    new = await restarted(w, ONE)
+    assert (await new.send(message_id="x")).state is MessageState.DELIVERED
+    with pytest.raises(Conflict):
+        await new.send(message_id="x", body="other")
+    assert not new.on_the_wire()
+
+
+async def test_a_store_that_fails_holds_no_delivery_up() -> None:
+    w = await world(ONE)
+    await w.send(body="1")
+    await w.send(body="2")
+    w.journal.failing = True
+    await w.answer(times=2)
+    w.journal.repair()
+    assert [(w.journal.committed(m) or pytest.fail()).state for m in ("m1", "m2")] == ["delivered"] * 2
+
+
+async def test_the_stop_begins_nothing_and_hears_what_ends() -> None:
+    w = await world(ONE, terms=STORE)
+    await w.send(body="1")
+    await w.send(body="2")
+    await w.messages.stop()
+    await w.answer()
+    assert not w.on_the_wire()
+    assert [await w.state(m) for m in ("m1", "m2")] == ["delivered", "queued"]
+
+
+# ---- a technology that tries contacts itself
+
+
+async def test_fork_first_is_one_delivery_in_a_lane_of_its_own() -> None:
+    w = await world(ONE, TWO, first=True)
+    await w.send(body="1")
+    await w.send(body="2")
+    assert w.on_the_wire() == [("1", ONE)]
+    w.phones.come("bob", "sip:bob@192.0.2.3")
+    await w.answer(503)
+    w.phones.go("bob", ONE)
+    assert not w.on_the_wire()
+    await w.pass_time(RETRY_DELAYS[0])
+    assert w.on_the_wire() == [("1", TWO)]
+    await w.answer(times=2)
+    assert [len((await w.now(m)).deliveries) for m in ("m1", "m2")] == [1, 1]

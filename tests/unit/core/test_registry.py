@@ -88,7 +88,8 @@ def test_the_listing_is_sorted_and_always_as_things_are(registry: Registry) -> N
     states = {e["resource"]: e["state"] for e in msgspec.json.decode(registry.listing())}
     assert states == {"alice": "offline", "bob": "online", "zoe": "unknown"}
     assert registry.fragment("pjsip", "bob") == (
-        b'{"technology":"PJSIP","resource":"bob","state":"online","channel_ids":[]}'
+        b'{"technology":"PJSIP","resource":"bob","state":"online","channel_ids":[]}',
+        registry.revision,
     )
     registry.remove(BOB)
     assert [e.resource for e in registry.endpoints()] == ["alice", "zoe"]

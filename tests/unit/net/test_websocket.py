@@ -27,7 +27,7 @@ class World:
         self.ends: list[str] = []
         self.fails = False
         self.admission = admission
-        self.listener = WebSocketListener("sip", self.receive, self.closed, admission)
+        self.listener = WebSocketListener("sip", self.receive, self.closed, admission, "Switchroom")
         self.address = ("", 0)
 
     @property
@@ -90,6 +90,8 @@ async def test_a_message_is_a_frame_both_ways(world: World, client: aiohttp.Clie
         assert (answer.type, answer.data) == (WSMsgType.BINARY, b"\xff")
     await until(lambda: world.ends == ["closed by the peer"], "the end")
     assert not world.listener.send(b"late", *source)
+    with pytest.raises(OSError, match="closed"):
+        await world.listener.connect(*source)
     assert (len(world.listener), world.admission.count) == (0, 0)
 
 
@@ -114,6 +116,7 @@ async def test_without_the_subprotocol_there_is_none(
 async def test_what_is_no_handshake_is_refused(world: World, client: aiohttp.ClientSession) -> None:
     async with client.get(world.url) as answer:
         assert (answer.status, answer.headers["Upgrade"]) == (426, "websocket")
+        assert answer.headers["Server"] == "Switchroom"
     headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Protocol": "sip"}
     async with client.get(world.url, headers=headers) as answer:
         assert answer.status == 400

@@ -11,10 +11,17 @@ from collections.abc import Callable
 from enum import Enum
 from hashlib import blake2s
 
-from switchroom.model.settings import SipEndpointSettings
+from switchroom.model.settings import AuthSettings, SipEndpointSettings, Source
 from switchroom.tech.sip.directory import Credential, Directory
 from switchroom.tech.sip.limits import FAILURE_WINDOW, MAX_COUNTED_NAME, MAX_FAILURE_ENTRIES, MAX_FAILURES
-from switchroom.wire.sip.digest import Credentials, hash_ha1, names_target, parse_credentials, verify, write_challenge
+from switchroom.wire.sip.digest import (
+    ALGORITHMS,
+    Credentials,
+    names_target,
+    parse_credentials,
+    verify,
+    write_challenge,
+)
 from switchroom.wire.sip.errors import SipError
 from switchroom.wire.sip.events import RequestReceived
 from switchroom.wire.sip.message import Request
@@ -65,9 +72,8 @@ class Authenticator:
         self._opaque = token()[:16]
         self._faces = _faces(directory)
         self._faces_of = directory.revision
-        self._decoys = {
-            name: hash_ha1(name, "nobody", general.default_realm, token()) for name in ("MD5", "SHA-256", "SHA-512-256")
-        }
+        nobody = AuthSettings(name="nobody", source=Source("", 0), username="nobody", password=token())
+        self._decoy = Credential(nobody, general.default_realm, ALGORITHMS)
 
     def prove(self, incoming: RequestReceived, endpoint: SipEndpointSettings | None, now: float) -> Proof:
         """Whether the request is the endpoint's own. ``endpoint`` is None for a stranger, ``now`` monotonic."""
@@ -116,7 +122,7 @@ class Authenticator:
                     break
         if not tried:
             # The same digest work is done for a name that does not exist (threats.md S11).
-            verify(credentials, self._decoys[algorithm], request.method, request.body)
+            verify(credentials, self._decoy.ha1(algorithm) or "", request.method, request.body)
         if matched is None or not names_target(credentials, request.uri):
             return Proof.UNPROVEN
         verdict = self._nonces.check(

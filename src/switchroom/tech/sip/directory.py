@@ -19,7 +19,9 @@ from switchroom.wire.sip.digest import hash_ha1
 
 
 class Credential:
-    """An ``auth`` section ready to verify with: HA1 by algorithm, computed when first asked for."""
+    """An ``auth`` section ready to verify with: HA1 by algorithm, made before anybody asks, so that the first
+    guess at a name takes as long as the next (threats.md S11).
+    """
 
     __slots__ = ("_ha1", "algorithms", "nonce_lifetime", "realm", "settings", "username")
 
@@ -30,6 +32,8 @@ class Credential:
         self.algorithms = algorithms
         self.nonce_lifetime = settings.nonce_lifetime
         self._ha1: dict[str, str] = {}
+        for algorithm in algorithms:
+            self.ha1(algorithm)
 
     def ha1(self, algorithm: str) -> str | None:
         """HA1 in hex, None when the section has neither a password nor a digest of this kind."""
@@ -57,6 +61,7 @@ class Directory:
         self.revision = 0
         self._credentials: dict[str, tuple[Credential, ...]] = {}
         self._users: dict[str, list[str]] = {}
+        self._proven_by: dict[str, list[str]] = {}
         self._hosts: dict[tuple[str, int], str] = {}
         self._networks: list[tuple[IPv4Network | IPv6Network, int, str]] = []
         self._resolved: dict[str, list[tuple[IPv4Network | IPv6Network, int]]] = {}
@@ -76,17 +81,19 @@ class Directory:
     def _learn(self, endpoint: SipEndpointSettings) -> None:
         for aor in endpoint.aors:
             self._users.setdefault(aor, []).append(endpoint.name)
+        for auth in endpoint.auth:
+            self._proven_by.setdefault(auth, []).append(endpoint.name)
         # What is useful for one endpoint is never taken back: looking in vain is only slower.
         self._domains_in_names |= "@" in endpoint.name
         self._anonymous |= endpoint.name.partition("@")[0] == "anonymous"
         self._by_auth_username |= "auth_username" in endpoint.identify_by
 
     def _unlearn(self, endpoint: SipEndpointSettings) -> None:
-        for aor in endpoint.aors:
-            users = self._users[aor]
-            users.remove(endpoint.name)
-            if not users:
-                del self._users[aor]
+        for index, names in ((self._users, endpoint.aors), (self._proven_by, endpoint.auth)):
+            for name in names:
+                index[name].remove(endpoint.name)
+                if not index[name]:
+                    del index[name]
 
     def _index(self, identify: IdentifySettings) -> None:
         for network, port in (*identify.match, *self._resolved.get(identify.name, ())):
@@ -138,13 +145,9 @@ class Directory:
                 self._unlearn(before[name])
             if endpoint is not None:
                 self._learn(endpoint)
-            self._credentials.pop(name, None)
-        if change.auths or change.general is not None:
-            self._credentials.clear()
-        if change.general is not None:
-            self.general = change.general
         again = any(name in self.settings.identifies for name in change.identifies)
         patch(self.settings, change)
+        self._renew_credentials(change)
         if again:
             self._index_again(change.identifies)
         self.unresolved = []
@@ -161,6 +164,20 @@ class Directory:
             self._hosts[(str(network.network_address), port)] = endpoint
         else:
             self._networks.append((network, port, endpoint))
+
+    def _renew_credentials(self, change: SipChange) -> None:
+        """At once, so that the next guess at a name takes as long as at others."""
+        stale = set(change.endpoints)
+        if change.general is not None:
+            self.general = change.general
+            stale.update(self._credentials)
+        for auth in change.auths:
+            stale.update(self._proven_by.get(auth, ()))
+        for name in stale:
+            self._credentials.pop(name, None)
+            endpoint = self.endpoints.get(name)
+            if endpoint is not None:
+                self.credentials(endpoint)
 
     def match_address(self, host: str, port: int, identify: IdentifySettings) -> None:
         """An address that a name in ``match`` stands for; nothing happens when the section has changed since."""

@@ -55,3 +55,6 @@ MAX_SUBSCRIPTIONS = 10_000
 
 #: Seconds a referral's subscription lives when nothing ends it (its Expires).
 SUBSCRIPTION_LIFE = 600.0
+
+#: Messages of one connection worked on before others have their turn; a pipeline of thousands waits in its socket.
+MESSAGES_PER_TURN = 32

@@ -90,9 +90,10 @@ class Names:
         endpoint = self._directory.endpoints.get(name) if at else None
         if endpoint is not None:
             return self._reach(endpoint)
+        default = self._default()
         if text.lower().startswith("tel:"):
             raise InvalidParameter(f"to is no SIP URI: {text}")
-        return [self._by_uri(self._default(), f"sip:{text}")]
+        return [self._by_uri(default, f"sip:{text}")]
 
     def _endpoint(self, name: str) -> SipEndpointSettings:
         endpoint = self._directory.endpoints.get(name)

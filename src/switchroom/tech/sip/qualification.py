@@ -88,10 +88,10 @@ class Qualification:
         """The contact's address of record or who uses it has changed: it is asked as they say now, or not at all."""
         settings = self._directory.aors.get(contact.aor)
         watch = self._watched.get((contact.aor, contact.uri))
-        if watch is not None and settings is not None and self._directory.users(contact.aor):
-            if watch.settings.qualify_frequency == settings.qualify_frequency:
-                watch.settings = settings
-                return
+        frequency = settings.qualify_frequency if settings and self._directory.users(contact.aor) else 0
+        if watch is not None and settings is not None and watch.settings.qualify_frequency == frequency:
+            watch.settings = settings
+            return
         self.forget(contact.aor, contact.uri)
         self.watch(contact)
 

@@ -69,10 +69,12 @@ class Listener:
         return either or self.ipv6 == ipv6
 
     def is_at(self, host: str) -> bool:
-        """Whether ``host`` is an address this listener is bound to."""
-        if not self._wildcard:
-            return host == self.host
-        return (":" in host) == self.ipv6 and (is_loopback(host) or self._local_address(host) == host)
+        """Whether ``host``, a literal address in any spelling, is one this listener is bound to."""
+        if (":" in host) != self.ipv6:
+            return False
+        if self.ipv6:
+            host = str(ip_address(host))
+        return host == self.host or (self._wildcard and (is_loopback(host) or self._local_address(host) == host))
 
     def flow(self, host: str, port: int) -> Flow:
         return Flow(self.protocol, self.name, host, port)

@@ -44,3 +44,9 @@ def test_an_ipv6_address_is_shown_in_brackets() -> None:
 )
 def test_a_listener_on_every_address_is_at_each_of_them(host: str, own: bool) -> None:
     assert listener().is_at(host) is own
+
+
+@pytest.mark.parametrize("host", ["2001:db8::1", "2001:db8:0::1", "2001:0DB8::0001"])
+def test_an_address_is_the_same_in_every_spelling(host: str) -> None:
+    settings = TransportSettings(name="udp6", source=HERE, bind_host="2001:db8::1")
+    assert Listener(settings, "2001:db8::1", 5060, lambda data, host, port: None, str).is_at(host)

@@ -51,6 +51,10 @@ class ListJournal:
         self._kept.update(self._owed)
         self._owed.clear()
 
+    def owed(self) -> set[str]:
+        """Messages whose last change is not written."""
+        return set(self._owed)
+
     def cut_off(self) -> None:
         """The process dies: only what is committed remains."""
         self.failing = False

@@ -47,9 +47,10 @@ class VirtualTimers:
         heapq.heappush(self._alarms, (self._clock.now + delay, next(self._order), alarm))
         return alarm
 
-    def forget_all(self) -> None:
-        """As when the process has died."""
-        self._alarms.clear()
+    def keep(self, wanted: Callable[[VirtualAlarm], bool]) -> None:
+        """Forgets all other alarms, as when the process that set them has died."""
+        self._alarms = [entry for entry in self._alarms if wanted(entry[2])]
+        heapq.heapify(self._alarms)
 
     async def pass_time(self, seconds: float) -> None:
         """Time passes; tasks run as far as they get before each alarm and after the last."""

@@ -75,7 +75,7 @@ def check(directory: Directory) -> int:
 def reload(
     config: Annotated[Path, typer.Option("--config", metavar="DIR", help="Directory the server was started with.")],
 ) -> int:
-    """Let the running server read its configuration again; registrations stay.
+    """Let the running server read its configuration again.
 
     Exit status: 0 when it did, 2 when nothing was changed.
     """

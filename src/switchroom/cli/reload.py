@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from switchroom.cli.terminal import FAILED, complain, printable
+from switchroom.cli.terminal import complain, printable
 from switchroom.conf import read_directory
 
 #: Seconds the server may take: far more than for a hundred thousand endpoints.
@@ -30,9 +30,8 @@ def reload_server(directory: Path) -> int:
         if problem.fatal:
             return complain(f"nothing was changed: {problem}")
     http = configuration.http
-    users = [
-        user for user in configuration.ari.users.values() if not user.read_only and user.password_format == "plain"
-    ]
+    accounts = configuration.ari.users.values()
+    users = [user for user in accounts if not user.read_only and user.password_format != "crypt"]  # noqa: S105
     if not http.enabled or not users:
         return complain("http.conf and ari.conf name no server and no user with a plain password who may write")
     host = _EVERYWHERE.get(http.bind_host, http.bind_host)

@@ -16,11 +16,7 @@ from contextlib import suppress
 from functools import partial
 from ipaddress import ip_address
 from random import Random
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
-
-import dns.asyncresolver
-import dns.exception
-import dns.resolver
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from switchroom.net.limits import (
     MAX_LOOKUPS,
@@ -32,6 +28,9 @@ from switchroom.net.limits import (
     NEGATIVE_TTL,
     RESOLVE_TIMEOUT,
 )
+
+if TYPE_CHECKING:
+    import dns.asyncresolver
 
 #: Where a transport's servers are named (RFC 3263 4.2), and the port without such a record (RFC 3261 19.1.2).
 _SERVICES = {"udp": ("_sip._udp", 5060), "tcp": ("_sip._tcp", 5060), "tls": ("_sips._tcp", 5061)}
@@ -204,6 +203,11 @@ class SystemBackend:
 
     async def _query(self, name: str, kind: str) -> tuple[list[Any], float]:
         """The records' data and their TTL; none, and no time, when the name has no such record."""
+        # Loaded with the first name that is looked up: where contacts are addresses, nobody pays for it.
+        import dns.asyncresolver
+        import dns.exception
+        import dns.resolver
+
         try:
             if self._stub is None:
                 self._stub = dns.asyncresolver.Resolver()

@@ -82,15 +82,15 @@ class SqliteJournal:
         after: str = "",
     ) -> list[MessageRecord]:
         """Nothing when there is no message ``after`` any more."""
-        where, parameters = _conditions(technology, endpoint, state)
+        table, where, parameters = _question(technology, endpoint, state)
 
         def ask(connection: sqlite3.Connection) -> list[MessageRecord]:
             before = _before(connection, after)
             if before is None:
                 return []
             if endpoint:
-                return _search_runs(connection, where, parameters, before, limit)
-            return _select(connection, f"{where} AND sequence < ?", [*parameters, before], limit)
+                return _search_runs(connection, table, where, parameters, before, limit)
+            return _select(connection, table, f"{where} AND sequence < ?", [*parameters, before], limit)
 
         return await self._database.read(ask)
 
@@ -110,21 +110,30 @@ class SqliteJournal:
                 return purged
 
 
-def _conditions(technology: str, endpoint: str, state: MessageState | None) -> tuple[str, list[Any]]:
-    """The condition and its parameters. States stand in it as they are, or no index of some states is used."""
+def _question(technology: str, endpoint: str, state: MessageState | None) -> tuple[str, str, list[Any]]:
+    """The table with its index, the condition, and the condition's parameters.
+
+    The index is named because SQLite, which does not count how many rows have a state, would read them all. The
+    state stands in the condition as it is, or the index of some states only can not be used.
+    """
     where = ["TRUE"]
     parameters: list[Any] = []
-    if endpoint:
-        where.append("endpoint = ?")
-        parameters.append(column(endpoint))
-    if technology:
-        where.append("technology = ?")
-        parameters.append(column(technology))
+    table = "message"
     if state is not None:
         where.append(f"state = '{MessageState(state).value}'")
         if not state.final:
             where.append("ended IS NULL")
-    return " AND ".join(where), parameters
+            table = "message INDEXED BY message_ended"
+        elif state is not MessageState.DELIVERED:
+            table = "message INDEXED BY message_trouble"
+    if endpoint:
+        where.append("endpoint = ?")
+        parameters.append(column(endpoint))
+        table = "message INDEXED BY message_endpoint"
+    if technology:
+        where.append("technology = ?")
+        parameters.append(column(technology))
+    return table, " AND ".join(where), parameters
 
 
 def _before(connection: sqlite3.Connection, after: str) -> int | None:
@@ -136,7 +145,7 @@ def _before(connection: sqlite3.Connection, after: str) -> int | None:
 
 
 def _search_runs(
-    connection: sqlite3.Connection, where: str, parameters: list[Any], before: int, limit: int
+    connection: sqlite3.Connection, table: str, where: str, parameters: list[Any], before: int, limit: int
 ) -> list[MessageRecord]:
     """Walks the runs of the index by endpoint, newest first, and leaps over runs without a message."""
     found: list[MessageRecord] = []
@@ -147,6 +156,7 @@ def _search_runs(
         run = last >> RUN_BITS
         found += _select(
             connection,
+            table,
             f"{where} AND sequence >> {RUN_BITS} = ? AND sequence < ?",
             [*parameters, run, before],
             limit - len(found),
@@ -155,8 +165,10 @@ def _search_runs(
     return found
 
 
-def _select(connection: sqlite3.Connection, where: str, parameters: list[Any], limit: int) -> list[MessageRecord]:
-    question = f"SELECT record FROM message WHERE {where} ORDER BY sequence DESC LIMIT ?"  # noqa: S608  # fixed texts
+def _select(
+    connection: sqlite3.Connection, table: str, where: str, parameters: list[Any], limit: int
+) -> list[MessageRecord]:
+    question = f"SELECT record FROM {table} WHERE {where} ORDER BY sequence DESC LIMIT ?"  # noqa: S608  # fixed texts
     return [unpack_message(packed) for (packed,) in connection.execute(question, [*parameters, limit])]
 
 

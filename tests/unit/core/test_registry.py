@@ -117,3 +117,38 @@ def test_an_endpoint_added_again_takes_the_place_of_the_first(registry: Registry
         "NonQualified",
     ]
     assert [e.resource for e in registry.endpoints()] == ["alice", "bob"]
+
+
+def test_an_endpoint_with_other_addresses_of_record_is_as_they_are(registry: Registry) -> None:
+    registry.bind(aor(registry, "alice"), contact())
+    assert registry.relink(ALICE, ["alice", "shared"]) == []
+    assert registry.relink(ALICE, ["shared", "alice", "shared"]) == []
+    assert told(registry.relink(ALICE, ["shared"])) == ["EndpointStateChange", "PeerStatusChange"]
+    assert state(registry, "alice") is EndpointState.OFFLINE
+    assert aor(registry, "alice").endpoints == []
+    assert told(registry.relink(ALICE, ["alice"])) == ["EndpointStateChange", "PeerStatusChange"]
+    assert told(registry.relink(BOB, ["alice"])) == ["EndpointStateChange", "PeerStatusChange"]
+    assert told(registry.unbind(aor(registry, "alice"), "sip:a@192.0.2.9"))[-2:] == ["Removed", "Removed"]
+
+
+def test_an_address_of_record_goes_with_its_contacts(registry: Registry) -> None:
+    bound = aor(registry, "alice")
+    registry.bind(bound, contact())
+    registry.bind(bound, contact(uri="sip:b@192.0.2.9"))
+    assert told(registry.drop("PJSIP", "alice")) == ["Removed", "EndpointStateChange", "PeerStatusChange", "Removed"]
+    assert registry.aor("PJSIP", "alice") is None
+    assert state(registry, "alice") is EndpointState.OFFLINE
+    assert registry.drop("PJSIP", "alice") == []
+    assert told(registry.bind(aor(registry, "shared"), contact("shared")))[0] == "EndpointStateChange"
+
+
+def test_contacts_that_must_answer_from_now_on_do_not_count_until_they_do(registry: Registry) -> None:
+    bound = aor(registry, "alice")
+    registry.bind(bound, contact())
+    assert registry.require(bound, qualified=False) == []
+    assert told(registry.require(bound, qualified=True)) == ["EndpointStateChange", "PeerStatusChange"]
+    assert state(registry, "alice") is EndpointState.OFFLINE
+    registry.qualify(bound, "sip:a@192.0.2.9", ContactStatus.UNREACHABLE, 0)
+    events = registry.require(bound, qualified=False)
+    assert told(events) == ["EndpointStateChange", "PeerStatusChange", "NonQualified"]
+    assert state(registry, "alice") is EndpointState.ONLINE

@@ -53,9 +53,14 @@ class Faults:
 class Store(Protocol):
     """The three ports, and a fault."""
 
-    journal: Journal
-    contacts: ContactStore
-    objects: ObjectStore
+    @property
+    def journal(self) -> Journal: ...
+
+    @property
+    def contacts(self) -> ContactStore: ...
+
+    @property
+    def objects(self) -> ObjectStore: ...
 
     def fail(self, reason: str) -> None: ...
 

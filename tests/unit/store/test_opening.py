@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import sqlite3
@@ -13,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from switchroom.core.storage import StoreUnavailable
-from switchroom.store import ownership
 from switchroom.store.database import Database
+from switchroom.store.schema import connect
 from switchroom.store.sqlite import SqliteStore
 
 from .faults import Faults, message
@@ -42,10 +43,7 @@ def refusal(path: Path, faults: Faults | None = None) -> str:
 
     before = contents()
     with pytest.raises(StoreUnavailable) as caught:
-        if faults:
-            Database.open(path, connect=faults.connect)
-        else:
-            Database.open(path)
+        Database.open(path, connect=faults.connect if faults else connect)
     assert contents() == before
     said = str(caught.value)
     assert "\n" not in said
@@ -79,7 +77,7 @@ def test_emptied(path: Path) -> None:
 
 
 async def test_removed_by_its_owner(path: Path) -> None:
-    path.unlink()
+    os.remove(path)
     store = SqliteStore.open(path.parent)
     assert await store.journal.search(limit=1) == []
     await store.close()
@@ -128,20 +126,20 @@ sys.stdin.read()
 """
 
 
-async def test_in_use_by_another_process_until_that_ends(path: Path) -> None:
-    other = subprocess.Popen([sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert other.stdout
-    assert other.stdin
-    assert other.stdout.readline() == b"open\n"
-    with pytest.raises(StoreUnavailable, match=f"in use by process {other.pid}$"):
-        SqliteStore.open(path.parent)
-    other.kill()
-    other.wait()
-    other.stdin.close()
-    other.stdout.close()
-    store = SqliteStore.open(path.parent)
-    assert await store.journal.find("m1")
-    await store.close()
+def test_in_use_by_another_process_until_that_ends(path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout
+        assert other.stdout.readline() == b"open\n"
+        with pytest.raises(StoreUnavailable, match=f"in use by process {other.pid}$"):
+            SqliteStore.open(path.parent)
+        other.kill()
+
+    async def look() -> None:
+        store = SqliteStore.open(path.parent)
+        assert await store.journal.find("m1")
+        await store.close()
+
+    asyncio.run(look())
 
 
 def test_locked_by_another_program(path: Path) -> None:
@@ -154,7 +152,7 @@ def test_a_folder_that_can_not_be_written(path: Path, monkeypatch: pytest.Monkey
     def refuse(*_: object) -> int:
         raise OSError(errno.EROFS, "Read-only file system", str(path) + ".lock")
 
-    monkeypatch.setattr(ownership.os, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     assert refusal(path).endswith("Read-only file system")
 
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
 
 from switchroom.core.storage import StoreUnavailable
 from switchroom.model.endpoint import Contact
@@ -46,8 +46,6 @@ class Journals(RuleBasedStateMachine):
         return FaultySqliteStore(self.folder / "switchroom.db")
 
     def run(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """In the loop; while the store fails it must refuse or have nothing to write."""
-
         async def asking() -> T:
             return await ask()
 
@@ -112,10 +110,6 @@ class Journals(RuleBasedStateMachine):
         assert self.run(lambda: self.store.journal.purge(float(before))) == len(old)
         for name in old:
             del self.kept[name]
-
-    @rule(name=consumes(ids))
-    def forget_the_name(self, name: str) -> None:
-        """So that later rules look at others."""
 
     @precondition(lambda self: not self.failing)
     @rule()

@@ -1,0 +1,75 @@
+"""Who may do what, and where a path leads: all of a request's way that does not depend on how it came."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from switchroom.ari.authentication import Authenticator
+from switchroom.ari.docs import Documentation
+from switchroom.ari.errors import Refusal
+from switchroom.ari.reply import Reply, encode
+from switchroom.ari.routes import Node, Role, Route, Router
+from switchroom.core.access import permits
+from switchroom.model.settings import AriUser
+
+ROOT = "/ari"
+_DOCUMENTS = "/api-docs/"
+_READING = frozenset(("GET", "HEAD", "OPTIONS"))
+
+
+def reads(method: str) -> bool:
+    """Whether a method only looks."""
+    return method in _READING
+
+
+class Gate:
+    """The checks that HTTP requests and those over WebSockets pass alike."""
+
+    def __init__(self, authenticator: Authenticator, *, strict: bool) -> None:
+        #: Another one when ari.conf is read again.
+        self.authenticator = authenticator
+        self._router = Router(strict=strict)
+        self._documentation = Documentation()
+
+    def authorize(self, user: AriUser, method: str, source: str) -> None:
+        """What a known user may not do, before anything is said about paths."""
+        if user.acl and not permits(user.acl, source):
+            raise Refusal(403, "Access denied by ACL")
+        if user.read_only and method not in _READING:
+            raise Refusal(403, "Write access denied")
+
+    def documented(self, below: str) -> bool:
+        """Whether a path below the root belongs to the documentation."""
+        return below.startswith(_DOCUMENTS)
+
+    def document(self, method: str, below: str, base: str | None) -> Reply:
+        """A file of the documentation; ``base`` is the address of the API as the client wrote it."""
+        if method not in ("GET", "HEAD"):
+            raise Refusal(405, "Unsupported method", b"Allow: GET\r\n")
+        document: dict[str, Any] | None = self._documentation.get(below[len(_DOCUMENTS) :], base)
+        if document is None:
+            raise Refusal(404, "Resource not found")
+        return Reply(200, encode(document))
+
+    def place(self, below: str) -> tuple[Node, tuple[str, ...]]:
+        """The place a raw path below the root names, and its variable segments."""
+        found = (self._router.root, ()) if below == "/" else self._router.find(below)
+        if found is None:
+            if below.endswith("/"):
+                raise Refusal(404, f"ARI URLs do not end with a slash. Try {ROOT}{below.rstrip('/')}")
+            raise Refusal(404, "Resource not found")
+        return found
+
+    def route(self, node: Node, method: str, user: AriUser) -> Route:
+        """The operation there, if it exists and the user may have it."""
+        route = node.routes.get(method)
+        if route is None:
+            raise Refusal(405, "Invalid method", allow(node))
+        if route.role is Role.WRITE and user.read_only:
+            raise Refusal(403, "Write access denied")
+        return route
+
+
+def allow(node: Node) -> bytes:
+    """The Allow header of a place."""
+    return b"Allow: %b\r\n" % node.allow.encode()

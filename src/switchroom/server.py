@@ -24,19 +24,26 @@ from switchroom import __version__
 from switchroom.ari.service import AriService
 from switchroom.configuration import LiveConfiguration
 from switchroom.core.bus import Bus
-from switchroom.core.messages import Messages, Technologies
+from switchroom.core.messages import Messages, MessageTerms
 from switchroom.core.referrals import Referrals
 from switchroom.core.registry import Registry
-from switchroom.core.storage import ObjectStore, StoreUnavailable
+from switchroom.core.schedule import Schedule
+from switchroom.core.storage import ContactStore, StoreUnavailable
+from switchroom.core.technologies import Technologies
 from switchroom.logs import configure_logs
 from switchroom.model.endpoint import EndpointId, EndpointState
 from switchroom.model.errors import ConfigurationUnusable
-from switchroom.model.message import DeliveryReport, ReferralReport
-from switchroom.model.settings import Configuration, ListedEndpoint, SipSettings, TransportSettings
+from switchroom.model.settings import (
+    Configuration,
+    ListedEndpoint,
+    SipSettings,
+    SwitchroomSettings,
+    TransportSettings,
+)
 from switchroom.net.dns import Resolver
 from switchroom.net.source_address import source_address
 from switchroom.net.udp import UdpListener
-from switchroom.store.memory import MemoryJournal
+from switchroom.store.memory import MemoryStore
 from switchroom.store.sqlite import SqliteStore
 from switchroom.tech.sip.service import SipTechnology
 from switchroom.tech.sip.transports import Listener
@@ -71,18 +78,6 @@ class SystemClock:
     monotonic = staticmethod(time.monotonic)
 
 
-class Reporting:
-    """Passes what technologies report on to the services."""
-
-    def __init__(self) -> None:
-        self.delivery: Callable[[DeliveryReport], None] = _nobody
-        self.referral: Callable[[ReferralReport], None] = _nobody
-
-
-def _nobody(report: object) -> None:
-    """Nobody is told before the services exist."""
-
-
 class Server:
     """One configuration, served; ``directory`` is where it is read from again."""
 
@@ -94,11 +89,8 @@ class Server:
         self._bus = Bus()
         self._registry = Registry(self._clock)
         self._technologies = Technologies()
-        self._reporting = Reporting()
-        self._messages = Messages(self._technologies, MemoryJournal(), self._clock)
-        self._referrals = Referrals(self._technologies, self._clock)
-        self._reporting.delivery = self._messages.report
-        self._reporting.referral = self._referrals.report
+        self._referrals = Referrals(self._technologies, self._clock, self._bus)
+        self._messages: Messages | None = None
         self._sip: SipTechnology | None = None
         self._live: LiveConfiguration | None = None
         self._reloading: asyncio.Task[None] | None = None
@@ -110,29 +102,41 @@ class Server:
             StartError: a port is taken, an address is not ours.
         """
         listeners: dict[str, tuple[str, int]] = {}
+        store = self._open_store(closing)
+        self._schedule = Schedule(self._clock, asyncio.get_running_loop())
+        closing.callback(self._schedule.stop)
+        terms = message_terms(self.configuration.switchroom)
+        messages = Messages(self._technologies, store.journal, self._clock, self._schedule, self._bus, terms)
+        closing.push_async_callback(messages.stop)
+        # It may send because of what it hears: applications hear the cause first.
+        self._bus.attach(messages, last=True)
         self._list((), self.configuration.listed)
-        live = LiveConfiguration(self.configuration, self._directory, self._open_store(closing))
+        live = LiveConfiguration(self.configuration, self._directory, store.objects if self._state else None)
+        live.serve(listed=self._list)
         try:
             settings = await live.load()
+            await messages.restore()
+            if settings is not None:
+                listeners = await self._start_sip(settings, messages, store.contacts, live, closing)
         except StoreUnavailable as error:
             raise StartError(str(error)) from error
-        live.serve(listed=self._list)
-        if settings is not None:
-            listeners = await self._start_sip(settings, live, closing)
-        base = await self._start_ari(live, closing)
+        base = await self._start_ari(messages, live, closing)
+        messages.start()
+        self._messages = messages
         self._live = live
         _settle_memory()
         return Running(base, listeners)
 
-    def _open_store(self, closing: AsyncExitStack) -> ObjectStore | None:
+    def _open_store(self, closing: AsyncExitStack) -> SqliteStore | MemoryStore:
+        """Where messages, contacts and objects are kept: in the state folder, or else in memory."""
         if self._state is None:
-            return None
+            return MemoryStore()
         try:
-            store = SqliteStore.open(self._state)
+            store = SqliteStore.open(self._state, self.configuration.switchroom.durability)
         except StoreUnavailable as error:
             raise StartError(str(error)) from error
         closing.push_async_callback(store.close)
-        return store.objects
+        return store
 
     def _list(self, gone: Sequence[ListedEndpoint], came: Sequence[ListedEndpoint]) -> None:
         """Endpoints of a technology that is not served: they are configured, so they are listed.
@@ -147,16 +151,23 @@ class Server:
             self._bus.publish(self._registry.add(EndpointId(listed.technology, listed.name), state=state))
 
     async def _start_sip(
-        self, settings: SipSettings, live: LiveConfiguration, closing: AsyncExitStack
+        self,
+        settings: SipSettings,
+        messages: Messages,
+        contacts: ContactStore,
+        live: LiveConfiguration,
+        closing: AsyncExitStack,
     ) -> dict[str, tuple[str, int]]:
         sip = self._sip = SipTechnology(
             "PJSIP",
             settings,
             registry=self._registry,
             bus=self._bus,
-            reports=self._reporting,
+            reports=self._referrals,
             clock=self._clock,
             timers=asyncio.get_running_loop(),
+            schedule=self._schedule,
+            contacts=contacts,
             resolver=Resolver(),
             token=_token(),
             secret=secrets.token_bytes(32),
@@ -164,7 +175,7 @@ class Server:
             node=secrets.token_hex(2),
             fork=self.configuration.switchroom.fork,
         )
-        sip.switch_to(self._messages)
+        sip.switch_to(messages)
         self._technologies.add(sip)
         addresses = {}
         for transport in settings.transports.values():
@@ -203,7 +214,7 @@ class Server:
         sip.attach(Listener(transport, host, port, udp.send, partial(source_address, ipv6=ipv6)))
         return host, port
 
-    async def _start_ari(self, live: LiveConfiguration, closing: AsyncExitStack) -> str:
+    async def _start_ari(self, messages: Messages, live: LiveConfiguration, closing: AsyncExitStack) -> str:
         configuration = self.configuration
         if not configuration.http.enabled:
             log.warning("http.conf does not enable HTTP: there is no ARI")
@@ -213,7 +224,7 @@ class Server:
             configuration.ari,
             configuration.switchroom,
             self._registry,
-            self._messages,
+            messages,
             self._referrals,
             self._bus,
             configuration.switchroom.entity_id or _entity_id(),
@@ -235,7 +246,9 @@ class Server:
             self._reloading = asyncio.get_running_loop().create_task(_reload(self._live))
 
     async def drain(self) -> None:
-        """Gives requests of ours that are on their way a moment to be answered."""
+        """Begins nothing new, and gives requests of ours that are on their way a moment to be answered."""
+        if self._messages is not None:
+            await self._messages.stop()
         if self._sip is not None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._sip.drained(), DRAIN)
@@ -282,6 +295,20 @@ async def _reload(live: LiveConfiguration) -> None:
             log.warning(problem)
     except ConfigurationUnusable as error:
         log.error(str(error))  # noqa: TRY400 - the text says what and where
+
+
+def message_terms(settings: SwitchroomSettings) -> MessageTerms:
+    """What switchroom.conf says of messages."""
+    return MessageTerms(
+        offline=settings.offline == "store",
+        offline_of={
+            EndpointId(*name.split("/", 1)): keeping == "store" for name, keeping in settings.offline_of.items()
+        },
+        life=settings.message_life,
+        retention=settings.message_retention,
+        keep_body=settings.keep_body,
+        max_waiting=settings.max_waiting,
+    )
 
 
 def _prepare_state(state: Path) -> None:

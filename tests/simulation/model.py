@@ -84,10 +84,11 @@ class Model:
             return [f"{name} has no end: {record}"]
         taken = {contact for contact, receipt in had if receipt.status == 200}
         refused = {contact for contact, receipt in had if receipt.status in _FINAL_REFUSALS}
-        faults = []
-        for delivery in record.deliveries:
-            if delivery.state is MessageState.DELIVERED and delivery.contact not in taken:
-                faults.append(f"{name} is said to be delivered to {delivery.contact}, which did not take it")
+        faults = [
+            f"{name} is said to be delivered to {delivery.contact}, which did not take it"
+            for delivery in record.deliveries
+            if delivery.state is MessageState.DELIVERED and delivery.contact not in taken
+        ]
         states = {delivery.state for delivery in record.deliveries}
         if (record.state is MessageState.DELIVERED) != (MessageState.DELIVERED in states):
             faults.append(f"{name} is {record.state} with deliveries {states}")

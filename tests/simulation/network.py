@@ -57,7 +57,9 @@ class Receipt(NamedTuple):
 class Phone:
     """One phone: what it was sent, and what it says to it."""
 
-    def __init__(self, name: str, address: Address, network: Network, random: Random, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, name: str, address: Address, network: Network, random: Random, clock: Callable[[], float]
+    ) -> None:
         self.name = name
         self.address = address
         self.on = True
@@ -83,7 +85,8 @@ class Phone:
         host, port = self.address
         self._network.send(
             (
-                f"REGISTER sip:{SERVER[0]} SIP/2.0\r\nVia: SIP/2.0/UDP {host}:{port};branch=z9hG4bK{self.name}{port}x{self._serial}\r\n"
+                f"REGISTER sip:{SERVER[0]} SIP/2.0\r\n"
+                f"Via: SIP/2.0/UDP {host}:{port};branch=z9hG4bK{self.name}x{host}x{self._serial}\r\n"
                 f"Max-Forwards: 70\r\nFrom: <sip:{self.name}@{SERVER[0]}>;tag=r{self._serial}\r\n"
                 f"To: <sip:{self.name}@{SERVER[0]}>\r\nCall-ID: reg-{self.name}-{host}\r\n"
                 f"CSeq: {self._registration} REGISTER\r\nContact: <{self.contact}>\r\nExpires: {expires}\r\n"

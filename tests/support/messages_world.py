@@ -29,6 +29,10 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(MessageRecord).decode
 
 
+#: The terms of a server that was told nothing.
+DEFAULTS = MessageTerms()
+
+
 class ListJournal:
     """``core.storage.Journal`` that fails on command, and forgets what was owed when it is cut off."""
 
@@ -187,7 +191,6 @@ class Phones:
         self, message: TextMessage, endpoint: EndpointId | None, uri: str, *, lane: str = "", reachable: bool = True
     ) -> Delivery:
         return Delivery(
-            id=f"{message.id}/{uri}",
             message=message,
             endpoint=endpoint,
             contact=uri,
@@ -216,7 +219,7 @@ class MessagesWorld:
     def __init__(
         self,
         *endpoints: str,
-        terms: MessageTerms = MessageTerms(),
+        terms: MessageTerms = DEFAULTS,
         journal: ListJournal | None = None,
         clock: VirtualClock | None = None,
         first: bool = False,

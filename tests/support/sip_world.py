@@ -12,12 +12,14 @@ from itertools import count
 from random import Random
 
 from switchroom.core.bus import Bus
-from switchroom.core.messages import Messages, Technologies
+from switchroom.core.messages import Messages
 from switchroom.core.referrals import Referrals
 from switchroom.core.registry import Registry
+from switchroom.core.schedule import Schedule
+from switchroom.core.technologies import Technologies
 from switchroom.model.endpoint import EndpointId
-from switchroom.model.events import EndpointEvent
-from switchroom.model.message import DeliveryReport, ReferralReport
+from switchroom.model.events import EndpointEvent, Event
+from switchroom.model.message import Delivery, DeliveryReport, ReferralReport
 from switchroom.model.settings import (
     AorSettings,
     AuthSettings,
@@ -27,7 +29,7 @@ from switchroom.model.settings import (
     Source,
     TransportSettings,
 )
-from switchroom.store.memory import MemoryJournal
+from switchroom.store.memory import MemoryStore
 from switchroom.tech.sip.service import SipTechnology
 from switchroom.tech.sip.transports import Listener
 from switchroom.wire.sip.flow import Flow
@@ -96,8 +98,9 @@ class Ear:
     def takes(self, endpoint: EndpointId) -> bool:
         return self.wants
 
-    def hear(self, event: EndpointEvent) -> None:
-        self.heard.append(event)
+    def hear(self, event: Event) -> None:
+        if isinstance(event, EndpointEvent):
+            self.heard.append(event)
 
     def take(self) -> list[EndpointEvent]:
         heard, self.heard = self.heard, []
@@ -129,7 +132,9 @@ class Sent:
 class SipWorld:
     """One technology under observation."""
 
-    def __init__(self, settings: SipSettings, *, fork: str = "all", bind: str = SERVER) -> None:
+    def __init__(
+        self, settings: SipSettings, *, fork: str = "all", bind: str = SERVER, store: MemoryStore | None = None
+    ) -> None:
         self.clock = VirtualClock()
         self.timers = VirtualTimers(self.clock)
         self.addresses = Addresses()
@@ -144,13 +149,20 @@ class SipWorld:
         world = self
 
         class Reports:
-            def delivery(self, report: DeliveryReport) -> None:
-                world.deliveries.append(report)
-
             def referral(self, report: ReferralReport) -> None:
                 world.progress.append(report)
 
-        self.sip = SipTechnology(
+        class Reporting(SipTechnology):
+            def deliver(self, delivery: Delivery, done: Callable[[DeliveryReport], None]) -> None:
+                def ended(report: DeliveryReport) -> None:
+                    world.deliveries.append(report)
+                    done(report)
+
+                super().deliver(delivery, ended)
+
+        self.store = store or MemoryStore()
+        self.schedule = Schedule(self.clock, self.timers)
+        self.sip = Reporting(
             "PJSIP",
             settings,
             registry=self.registry,
@@ -158,6 +170,8 @@ class SipWorld:
             reports=Reports(),
             clock=self.clock,
             timers=self.timers,
+            schedule=self.schedule,
+            contacts=self.store.contacts,
             resolver=self.addresses,
             token=lambda: hashlib.md5(str(next(tokens)).encode()).hexdigest()[:16],
             secret=b"a secret of sixteen bytes",
@@ -167,8 +181,9 @@ class SipWorld:
         )
         technologies = Technologies()
         technologies.add(self.sip)
-        self.messages = Messages(technologies, MemoryJournal(), self.clock)
-        self.referrals = Referrals(technologies, self.clock)
+        self.messages = Messages(technologies, self.store.journal, self.clock, self.schedule, self.bus)
+        self.bus.attach(self.messages)
+        self.referrals = Referrals(technologies, self.clock, self.bus)
         self.sip.switch_to(self.messages)
         transport = TransportSettings(name="udp", source=HERE, bind_host=bind)
         self.sip.attach(Listener(transport, bind, 5060, self._leave, lambda peer: SERVER))
@@ -177,7 +192,9 @@ class SipWorld:
         self._sent.append(Sent(data, host, port))
 
     async def start(self) -> SipWorld:
+        await self.messages.restore()
         await self.sip.start()
+        self.messages.start()
         self.ear.take()
         return self
 

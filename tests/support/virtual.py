@@ -72,4 +72,4 @@ async def settle() -> None:
     ready = loop._ready  # type: ignore[attr-defined]
     await asyncio.sleep(0)
     while ready:
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # nobody tells when it is empty

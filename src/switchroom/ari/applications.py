@@ -7,16 +7,17 @@ WebSocket. It gets each event once, however its subscriptions overlap (charter r
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
+import msgspec
 import structlog
 
 from switchroom.ari.devices import device_state
 from switchroom.ari.limits import APPLICATIONS, DEVICES, SUBSCRIPTIONS
+from switchroom.ari.memory import Memories, Memory, Recalled
 from switchroom.ari.render import Rendered, Renderer
 from switchroom.ari.reply import encode
-from switchroom.ari.sockets import Socket
 from switchroom.core.ports import Clock
 from switchroom.model.endpoint import EndpointId, EndpointState
 from switchroom.model.errors import Overloaded
@@ -33,6 +34,35 @@ KINDS = {
 }
 
 
+class Receiver(Protocol):
+    """A WebSocket that serves applications: one that came in, or one that we opened."""
+
+    applications: list[Application]
+    #: The other side's address.
+    peer: str
+    #: Once it has ended: what was not sent, and whether nobody knows what arrived of the rest.
+    unsent: Sequence[bytes]
+    torn: bool
+
+    def send(self, payload: bytes) -> None:
+        """Sends an event; never waits, never raises."""
+        ...
+
+    def replay(self, payloads: Sequence[bytes]) -> None:
+        """Sends events that were kept, however many."""
+        ...
+
+
+class _Named(msgspec.Struct):
+    """What an event says of whom it is for."""
+
+    type: str
+    application: str
+
+
+_decode_named = msgspec.json.Decoder(_Named).decode
+
+
 class Application:
     """One name and what it is subscribed to. Changed by ``Applications`` only."""
 
@@ -43,7 +73,9 @@ class Application:
         "disallowed",
         "filtered",
         "label",
+        "memory",
         "name",
+        "resumes",
         "socket",
         "sources",
         "transient",
@@ -53,7 +85,10 @@ class Application:
         self.name = name
         #: The name as JSON, as every event carries it.
         self.label = encode(name)
-        self.socket: Socket | None = None
+        self.socket: Receiver | None = None
+        #: Whether it wants what it misses between two WebSockets, and that, while it is between them.
+        self.resumes = False
+        self.memory: Memory | None = None
         #: ``(kind, target)``; the empty target is all of the kind.
         self.sources: set[tuple[str, str]] = set()
         #: Those of the sources that end with the WebSocket.
@@ -100,17 +135,25 @@ def _tell(applications: Iterable[Application], event: Rendered) -> None:
     """Sends the event to whoever of them is connected and wants it."""
     kind, before, after = event
     for application in applications:
-        socket = application.socket
-        if socket is not None and (not application.filtered or application.passes(kind)):
-            socket.send(before + application.label + after)
+        if application.filtered and not application.passes(kind):
+            continue
+        if application.socket is not None:
+            application.socket.send(before + application.label + after)
+        elif application.memory is not None:
+            application.memory.keep(before + application.label + after)
 
 
 class Applications:
     """All applications, and the listener that brings them the core's events."""
 
-    def __init__(self, renderer: Renderer, clock: Clock) -> None:
+    def __init__(
+        self, renderer: Renderer, clock: Clock, standing: Mapping[str, Iterable[tuple[str, str]]] = {}
+    ) -> None:
+        """``standing`` are sources, by application, that it is subscribed to whenever it has a WebSocket."""
         self._renderer = renderer
         self._clock = clock
+        self._standing = standing
+        self._memories = Memories(clock)
         self._by_name: dict[str, Application] = {}
         #: Who hears an endpoint's or a device's events; worked out when first needed, until something changes.
         self._hearing: dict[EndpointId, tuple[Application, ...]] = {}
@@ -144,9 +187,14 @@ class Applications:
         for name in inactive[:excess]:
             _log.warning("an inactive application is forgotten for a new one", application=name)
             del self._by_name[name]
+            self._memories.forget(name)
 
-    def join(self, names: Iterable[str], socket: Socket, *, everything: bool) -> None:
-        """Registers the WebSocket for each name; whoever had one of them is told and loses it."""
+    def join(self, names: Iterable[str], socket: Receiver, *, everything: bool, resumes: bool = False) -> None:
+        """Registers the WebSocket for each name; whoever had one of them is told and loses it.
+
+        ``resumes``: it is sent what it missed since the last one, and what it misses after this one will be kept.
+        """
+        missed = []
         for name in dict.fromkeys(names):
             application = self._by_name.get(name)
             if application is None:
@@ -154,26 +202,72 @@ class Applications:
             elif application.socket is not None:
                 application.tell(self._renderer.replaced(self._clock.wall()))
                 application.socket.applications.remove(application)
+            recalled = self._memories.recall(name)
+            if recalled is not None and resumes:
+                missed.append((application, recalled))
+            application.memory = None
+            application.resumes = resumes
             application.socket = socket
             socket.applications.append(application)
-            if everything:
-                wanted = {(kind, "") for kind in KINDS} - application.sources
-                application.sources |= wanted
-                application.transient |= wanted
+            self._subscribe_while(application, everything)
+        self._changed()
+        for application, recalled in missed:
+            self._replay(application, recalled, socket)
+
+    def _subscribe_while(self, application: Application, everything: bool) -> None:
+        """To what it hears while it has a WebSocket."""
+        wanted = {(kind, "") for kind in KINDS} if everything else set()
+        wanted.update(self._standing.get(application.name, ()))
+        wanted -= application.sources
+        application.sources |= wanted
+        application.transient |= wanted
+
+    def _replay(self, application: Application, recalled: Recalled, socket: Receiver) -> None:
+        if recalled.lost != 0:
+            application.tell(self._renderer.events_lost(recalled.lost, recalled.since, self._clock.wall()))
+        socket.replay(recalled.events)
+
+    def expect(self, names: Iterable[str], *, everything: bool) -> None:
+        """Keeps from now on what the applications miss; they are to come."""
+        for name in names:
+            application = self._by_name[name] = Application(name)
+            application.resumes = True
+            application.memory = self._memories.begin(name)
+            self._subscribe_while(application, everything)
         self._changed()
 
-    def leave(self, socket: Socket) -> None:
+    def leave(self, socket: Receiver) -> None:
         """The WebSocket is gone; a name that another one took over meanwhile is not touched."""
+        unsent = _by_application(socket.unsent) if any(a.resumes for a in socket.applications) else {}
         for application in socket.applications:
             application.socket = None
-            application.sources -= application.transient
-            application.transient.clear()
             # To the end of the dictionary: the longest inactive is forgotten first.
             del self._by_name[application.name]
-            if application.sources:
+            if application.resumes:
+                events = unsent.get(application.name, ())
+                application.memory = self._memories.begin(application.name, events, torn=socket.torn)
                 self._by_name[application.name] = application
+            else:
+                self._rest(application)
         socket.applications.clear()
         self._changed()
+
+    def sweep(self) -> None:
+        """Ends the memories whose time is over; to be called now and then."""
+        for name in self._memories.over():
+            self._memories.forget(name)
+            application = self._by_name.pop(name, None)
+            if application is not None:
+                application.memory = None
+                self._rest(application)
+            self._changed()
+
+    def _rest(self, application: Application) -> None:
+        """It has neither WebSocket nor memory: what was subscribed for them ends, and without more so does it."""
+        application.sources -= application.transient
+        application.transient.clear()
+        if application.sources:
+            self._by_name[application.name] = application
 
     def subscribe(self, application: Application, sources: Iterable[tuple[str, str]]) -> None:
         """Adds subscriptions that last until they are taken back.
@@ -193,7 +287,7 @@ class Applications:
         gone = set(sources)
         application.sources -= gone
         application.transient -= gone
-        if not application.sources and application.socket is None:
+        if not application.sources and application.socket is None and application.memory is None:
             self._by_name.pop(application.name, None)
         self._changed()
 
@@ -204,7 +298,7 @@ class Applications:
     # ---- hearing
 
     def takes(self, endpoint: EndpointId) -> bool:
-        """Whether a text from this endpoint would reach an application that is connected."""
+        """Whether a text from this endpoint would reach an application that is connected, or will be soon."""
         hearing = self._hearing.get(endpoint)
         if hearing is None:
             hearing = self._find_hearing(endpoint)
@@ -251,5 +345,16 @@ class Applications:
         return tuple(
             application
             for application in self._by_name.values()
-            if application.socket is not None and any(source in application.sources for source in sources)
+            if (application.socket is not None or application.memory is not None)
+            and any(source in application.sources for source in sources)
         )
+
+
+def _by_application(events: Iterable[bytes]) -> dict[str, list[bytes]]:
+    """Events that were not sent by whom they were for; answers to requests are for nobody any more."""
+    found: dict[str, list[bytes]] = {}
+    for event in events:
+        named = _decode_named(event)
+        if named.type != "RESTResponse":
+            found.setdefault(named.application, []).append(event)
+    return found

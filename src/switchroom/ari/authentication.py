@@ -112,6 +112,13 @@ class Authenticator:
         self._failures.add(source, account)
         raise self.refusal()
 
+    def local(self, name: str) -> AriUser:
+        """The user whose rights somebody has without logging in; refused as a login when it is gone."""
+        user = self._users.get(name)
+        if user is None:
+            raise self.refusal()
+        return user
+
     def refusal(self) -> Refusal:
         return Refusal(401, "Authentication required", self._challenge)
 

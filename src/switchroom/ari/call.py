@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from switchroom.ari.applications import Applications
     from switchroom.ari.devices import Devices
+    from switchroom.ari.gate import Gate
     from switchroom.ari.render import Renderer
     from switchroom.ari.sockets import Sockets
 
@@ -39,11 +40,14 @@ class Services(NamedTuple):
     objects: LiveObjects
     renderer: Renderer
     sockets: Sockets
+    gate: Gate
     clock: Clock
     ours: SwitchroomSettings
     entity_id: str
     #: Wall-clock seconds.
     started: float
+    #: The path of the API, as ``/prefix/ari``.
+    root: str
 
 
 class Call:
@@ -53,7 +57,7 @@ class Call:
     counts. A JSON ``null`` makes a parameter absent; any other wrong type is refused.
     """
 
-    __slots__ = ("_given", "_json", "_pairs", "body", "media_type", "path", "request", "services", "user")
+    __slots__ = ("_given", "_json", "base", "body", "media_type", "path", "query", "request", "services", "user")
 
     def __init__(
         self,
@@ -64,6 +68,7 @@ class Call:
         media_type: str = "",
         body: bytes = b"",
         request: web.BaseRequest | None = None,
+        base: str | None = None,
     ) -> None:
         self.services = services
         self.user = user
@@ -73,7 +78,10 @@ class Call:
         self.body = body
         #: Present when the call came over HTTP.
         self.request = request
-        self._pairs = query
+        #: The API's address as the client wrote it; present when the call opens a WebSocket.
+        self.base = base
+        #: The pairs of the query string, in order.
+        self.query = query
         self._given: dict[str, str] | None = None
         self._json: Any = None
 
@@ -90,10 +98,10 @@ class Call:
                 if not isinstance(self._json, dict):
                     raise Refusal(400, "The request body must be a JSON object")
             elif self.media_type == FORM_TYPE:
-                return dict(parameters.form(self.body) + self._pairs)
+                return dict(parameters.form(self.body) + self.query)
             elif self.services.ours.strict:
                 raise Refusal(415, "The request body must be JSON or a form")
-        return dict(self._pairs)
+        return dict(self.query)
 
     def take_text_body(self) -> str | None:
         """The body itself as text, when it is marked JSON and is no JSON object (charter ruling 3).
@@ -102,7 +110,7 @@ class Call:
         """
         if not self.body or self.media_type != JSON_TYPE or self.services.ours.strict:
             return None
-        given = dict(self._pairs)
+        given = dict(self.query)
         if "body" in given:
             return None
         try:

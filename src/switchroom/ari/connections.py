@@ -10,11 +10,12 @@ import structlog
 from aiohttp import web
 
 from switchroom.ari.limits import (
-    FIRST_REQUEST_SECONDS,
+    HEAD_SECONDS,
     HEADER_BYTES,
     HEADERS,
     LINGER_SECONDS,
     REQUEST_LINE_BYTES,
+    SILENT_SECONDS,
 )
 from switchroom.ari.reply import Head, Reply, error_body
 from switchroom.model.settings import HttpSettings
@@ -35,6 +36,19 @@ class Connection(web.RequestHandler):
         self.congested = False
         #: Called when the transport takes more again.
         self.on_relief: Callable[[], None] | None = None
+
+    def heard(self) -> None:
+        """A request has come whole."""
+        assert isinstance(self._manager, Connections)
+        self._manager.silent.pop(self, None)
+
+    def turn_away(self, status: int, message: str) -> None:
+        """Says why, and ends the connection."""
+        if self.transport is not None and not self.transport.is_closing():
+            assert isinstance(self._manager, Connections)
+            reply = Reply(status, error_body(message), close=True)
+            self.transport.write(reply.whole(self._manager.head))
+        self.force_close()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -63,13 +77,17 @@ class Connection(web.RequestHandler):
 
 
 class Connections(web.Server):
-    """Makes and counts connections. Beyond ``sessionlimit`` a client is told so and let go."""
+    """Makes and counts connections, on any number of listeners.
+
+    Beyond ``sessionlimit`` a client is told so and let go; but a place is not held by saying nothing: of those that
+    never sent a whole request the oldest makes room, and none is waited for long.
+    """
 
     def __init__(self, handler: Handler, settings: HttpSettings, head: Head) -> None:
         super().__init__(
             handler,
             access_log=None,
-            keepalive_timeout=settings.session_keep_alive or FIRST_REQUEST_SECONDS,
+            keepalive_timeout=settings.session_keep_alive or HEAD_SECONDS,
             lingering_time=LINGER_SECONDS,
             max_line_size=REQUEST_LINE_BYTES,
             max_field_size=HEADER_BYTES,
@@ -82,19 +100,49 @@ class Connections(web.Server):
         self.count = 0
         #: Connections beyond the limit that still wait for their answer.
         self.turned_away = 0
+        #: Connections that have not sent a whole request yet, the oldest first, and since when they are open.
+        self.silent: dict[Connection, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Looks for the silent from now on."""
+        self._timer = self._loop.call_later(1.0, self._sweep)
+
+    async def shutdown(self, timeout: float | None = None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        await super().shutdown(timeout)
+
+    def _sweep(self) -> None:
+        now = self._loop.time()
+        for connection in [c for c, since in self.silent.items() if now - since >= HEAD_SECONDS]:
+            connection.turn_away(408, "The request takes too long")
+        self._timer = self._loop.call_later(1.0, self._sweep)
+
+    def _make_room(self) -> bool:
+        oldest = next(iter(self.silent), None)
+        if oldest is None or self._loop.time() - self.silent[oldest] < SILENT_SECONDS:
+            return False
+        del self.silent[oldest]
+        oldest.turn_away(503, "Too many connections")
+        return True
 
     def __call__(self) -> Any:
-        if self.count >= self.limit:
+        if self.count >= self.limit and not self._make_room():
             return _TurnedAway(self)
         return Connection(self, loop=self._loop, **self._kwargs)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
         self.count += 1
+        assert isinstance(handler, Connection)
+        self.silent[handler] = self._loop.time()
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         super().connection_lost(handler, exc)
         self.count -= 1
+        assert isinstance(handler, Connection)
+        self.silent.pop(handler, None)
 
 
 class _TurnedAway(asyncio.Protocol):

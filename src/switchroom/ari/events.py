@@ -13,9 +13,11 @@ from switchroom.ari.connections import Connection
 from switchroom.ari.errors import Refusal
 from switchroom.ari.limits import APPLICATION_NAME_BYTES, CLOSE_SECONDS, LIST_VALUES, MESSAGE_BYTES
 from switchroom.ari.reply import Reply
+from switchroom.ari.requests import Conversation
 from switchroom.ari.sockets import INTERNAL_ERROR, Socket
 from switchroom.model.endpoint import Endpoint
 from switchroom.model.errors import InvalidParameter
+from switchroom.model.settings import AriUser
 
 _log = structlog.get_logger("switchroom.ari.events")
 
@@ -26,12 +28,18 @@ _PROTOCOL = "ari"
 async def listen(call: Call) -> web.StreamResponse:
     """Upgrades to a WebSocket and serves it to its end. Everything is checked before anything changes."""
     request = call.request
-    if request is None:
-        raise Refusal(400, "A WebSocket can not be opened from here")
+    assert request is not None, "requests over WebSockets do not get here"
     _check_handshake(request)
     names = _names(call)
-    everything = call.flag("subscribeAll")
+    everything, resumes = call.flag("subscribeAll"), call.flag("resume")
     services = call.services
+    gate = services.gate
+    authorization, key = request.headers.get("Authorization"), [pair for pair in call.query if pair[0] == "api_key"]
+
+    async def identify() -> AriUser:
+        """Who opened the WebSocket, if still known."""
+        return await gate.authenticator.identify(authorization, key, request.remote or "")
+
     services.applications.admit(names)
     response = web.WebSocketResponse(
         timeout=CLOSE_SECONDS,
@@ -51,15 +59,16 @@ async def listen(call: Call) -> web.StreamResponse:
     # Nothing is awaited from the handshake to here: whoever sees it has missed no event.
     socket = Socket(services.sockets, connection, response, request.remote or "")
     try:
-        services.applications.join(names, socket, everything=everything)
-        await socket.listen()
+        conversation = Conversation(services, socket, identify, names[0], call.base)
+        services.applications.join(names, socket, everything=everything, resumes=resumes)
+        await socket.listen(conversation.take)
     except Exception:
         # An HTTP answer would be garbage on a WebSocket.
         _log.exception("a WebSocket failed", applications=names, peer=socket.peer)
         socket.close(INTERNAL_ERROR)
     finally:
-        services.applications.leave(socket)
         socket.forget()
+        services.applications.leave(socket)
     return response
 
 

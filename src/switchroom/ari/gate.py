@@ -44,6 +44,8 @@ class Gate:
 
     def document(self, method: str, below: str, base: str | None) -> Reply:
         """A file of the documentation; ``base`` is the address of the API as the client wrote it."""
+        if below.endswith("/"):
+            raise _nothing(below)
         if method not in ("GET", "HEAD"):
             raise Refusal(405, "Unsupported method", b"Allow: GET\r\n")
         document: dict[str, Any] | None = self._documentation.get(below[len(_DOCUMENTS) :], base)
@@ -55,9 +57,7 @@ class Gate:
         """The place a raw path below the root names, and its variable segments."""
         found = (self._router.root, ()) if below == "/" else self._router.find(below)
         if found is None:
-            if below.endswith("/"):
-                raise Refusal(404, f"ARI URLs do not end with a slash. Try {ROOT}{below.rstrip('/')}")
-            raise Refusal(404, "Resource not found")
+            raise _nothing(below)
         return found
 
     def route(self, node: Node, method: str, user: AriUser) -> Route:
@@ -68,6 +68,12 @@ class Gate:
         if route.role is Role.WRITE and user.read_only:
             raise Refusal(403, "Write access denied")
         return route
+
+
+def _nothing(below: str) -> Refusal:
+    if below.endswith("/"):
+        return Refusal(404, f"ARI URLs do not end with a slash. Try {ROOT}{below.rstrip('/')}")
+    return Refusal(404, "Resource not found")
 
 
 def allow(node: Node) -> bytes:

@@ -28,6 +28,9 @@ LINGER_SECONDS: Final = 5.0
 #: The first request's head must be whole after this long, and any later one's after its first byte.
 HEAD_SECONDS: Final = 10.0
 
+#: A TLS handshake takes a few round trips; who takes longer holds a place for nothing.
+HANDSHAKE_SECONDS: Final = 5.0
+
 #: When all connections are taken, one that has not asked for anything in this time makes room for a new one.
 SILENT_SECONDS: Final = 1.0
 

@@ -82,6 +82,35 @@ class Renderer:
         before = b'{"type":"ApplicationReplaced","timestamp":"%b","application":' % timestamp(at).encode()
         return Rendered("ApplicationReplaced", before, b",%b}" % self._id)
 
+    def registered(self, at: float) -> Rendered:
+        """The application is served over a WebSocket that we opened."""
+        before = b'{"type":"ApplicationRegistered","timestamp":"%b","application":' % timestamp(at).encode()
+        return Rendered("ApplicationRegistered", before, b",%b}" % self._id)
+
+    def unregistered(self, at: float) -> Rendered:
+        """The same ends."""
+        before = b'{"type":"ApplicationUnregistered","timestamp":"%b","application":' % timestamp(at).encode()
+        return Rendered("ApplicationUnregistered", before, b",%b}" % self._id)
+
+    def events_lost(self, lost: int | None, since: float, at: float) -> Rendered:
+        """Events for an application since then could not be kept; None: nobody knows how many."""
+        count = b',"lost":%d' % lost if lost is not None else b""
+        before = b'{"type":"EventsLost","timestamp":"%b"%b,"since":"%b","application":' % (
+            timestamp(at).encode(),
+            count,
+            timestamp(since).encode(),
+        )
+        return Rendered("EventsLost", before, b",%b}" % self._id)
+
+    def response(self, answer: dict[str, Any], application: str, at: float) -> bytes:
+        """The answer to a REST request that came over a WebSocket."""
+        return b'{"type":"RESTResponse",%b,"application":%b,"timestamp":"%b",%b}' % (
+            _json(answer)[1:-1],
+            encode(application),
+            timestamp(at).encode(),
+            self._id,
+        )
+
     def user_event(self, name: str, variables: dict[str, Any], endpoint: Endpoint | None, at: float) -> Rendered:
         """An event a client made; its own name is among its variables, as in Asterisk."""
         about = b',"endpoint":%b' % encode(endpoint) if endpoint is not None else b""

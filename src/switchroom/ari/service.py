@@ -7,7 +7,10 @@ known, and nothing of the API before the sender may see it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import re
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 import msgspec
@@ -19,15 +22,16 @@ from switchroom.ari import parameters
 from switchroom.ari.applications import Applications
 from switchroom.ari.authentication import Authenticator
 from switchroom.ari.call import FORM_TYPE, JSON_TYPE, Call, Services
-from switchroom.ari.connections import Connections
+from switchroom.ari.connections import Connection, Connections
 from switchroom.ari.devices import Devices
-from switchroom.ari.docs import Documentation
 from switchroom.ari.errors import Refusal, refusal_of
-from switchroom.ari.limits import BODY_BYTES, BODY_SECONDS, CLOSE_SECONDS
+from switchroom.ari.gate import ROOT, Gate, allow, reads
+from switchroom.ari.limits import BODY_BYTES, BODY_SECONDS, CLOSE_SECONDS, HANDSHAKE_SECONDS
 from switchroom.ari.origins import Origins, preflight
 from switchroom.ari.render import Renderer
-from switchroom.ari.reply import JSON, Head, Reply, encode, error_body
-from switchroom.ari.routes import Node, Role, Route, Router
+from switchroom.ari.outbound import Outbound
+from switchroom.ari.reply import JSON, Head, Reply, error_body
+from switchroom.ari.routes import Node, Route
 from switchroom.ari.sockets import Sockets
 from switchroom.core.access import permits
 from switchroom.core.bus import Bus
@@ -43,9 +47,8 @@ _log = structlog.get_logger("switchroom.ari.service")
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
-_ROOT = "/ari"
-DOCUMENTS = "/api-docs/"
-_READING = frozenset(("GET", "HEAD", "OPTIONS"))
+#: Host and port as they may stand in a URI (RFC 3986 3.2.2).
+_HOST = re.compile(r"[A-Za-z0-9._~-]+(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?")
 
 
 class AriService:
@@ -63,21 +66,25 @@ class AriService:
         entity_id: str,
         clock: Clock,
         objects: LiveObjects,
+        *,
+        tls: ssl.SSLContext | None = None,
+        outbound_tls: Mapping[str, ssl.SSLContext] = {},
     ) -> None:
+        """``tls`` for the listener of http.conf's tlsenable; ``outbound_tls`` for outbound WebSockets, by name."""
         self._settings = settings
         self._ari = ari
         self._strict = ours.strict
-        self._root = f"{settings.prefix}{_ROOT}".lower()
+        self._root = f"{settings.prefix}{ROOT}".lower()
+        self._tls = tls
+        self._trusted = ours.trusted_proxies
         self._mounts: list[tuple[str, Handler]] = []
         self._head = Head(settings.servername)
-        self._router = Router(strict=ours.strict)
-        self._documentation = Documentation()
         self._clock = clock
-        self._authenticator = Authenticator(ari, clock)
+        self._gate = Gate(Authenticator(ari, clock), strict=ours.strict)
         self._origins = Origins(ari.allowed_origins)
         renderer = Renderer(entity_id)
         self.sockets = Sockets(settings.servername, pretty=ari.pretty)
-        self.applications = Applications(renderer, clock)
+        self.applications = Applications(renderer, clock, _standing(ours))
         self._services = Services(
             registry=registry,
             messages=messages,
@@ -87,13 +94,20 @@ class AriService:
             objects=objects,
             renderer=renderer,
             sockets=self.sockets,
+            gate=self._gate,
             clock=clock,
             ours=ours,
             entity_id=entity_id,
             started=clock.wall(),
+            root=f"{settings.prefix}{ROOT}",
         )
+        self._outbound = [
+            Outbound(outbound, self._services, outbound_tls.get(name)) for name, outbound in ari.outbound.items()
+        ]
         self._connections = Connections(self._handle, settings, self._head)
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
+        #: Where the TLS listener is, None without one.
+        self.tls_address: tuple[str, int] | None = None
         bus.attach(self.applications)
 
     def mount(self, prefix: str, handler: Handler) -> None:
@@ -107,23 +121,35 @@ class AriService:
     def reconfigure(self, ari: AriSettings) -> None:
         """Serves by another ari.conf: who may come in, from which pages. Open WebSockets stay."""
         self._ari = ari
-        self._authenticator = Authenticator(ari, self._clock)
+        self._gate.authenticator = Authenticator(ari, self._clock)
         self._origins = Origins(ari.allowed_origins)
 
     async def start(self) -> tuple[str, int]:
         """Listens; returns the address bound. OSError when it can not be."""
+        settings = self._settings
+        if self._tls is not None:
+            host = settings.tls_bind_host or settings.bind_host
+            self.tls_address = await self._listen(host, settings.tls_bind_port, self._tls)
+        address = await self._listen(settings.bind_host, settings.bind_port, None)
+        self._connections.start()
+        self.sockets.start(self.applications.sweep)
+        for outbound in self._outbound:
+            outbound.start()
+        return address
+
+    async def _listen(self, host: str, port: int, tls: ssl.SSLContext | None) -> tuple[str, int]:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            self._connections, self._settings.bind_host, self._settings.bind_port, reuse_address=True, backlog=1024
-        )
-        self.sockets.start()
-        host, port = self._server.sockets[0].getsockname()[:2]
-        return host, port
+        secured = {"ssl": tls, "ssl_handshake_timeout": HANDSHAKE_SECONDS} if tls is not None else {}
+        server = await loop.create_server(self._connections, host, port, reuse_address=True, backlog=1024, **secured)
+        self._servers.append(server)
+        bound_host, bound_port = server.sockets[0].getsockname()[:2]
+        return bound_host, bound_port
 
     async def stop(self) -> None:
         """Closes the listener, the WebSockets (1001) and what still runs, in about two seconds at most."""
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
+        await asyncio.gather(*(outbound.stop() for outbound in self._outbound))
         # WebSockets first: a connection that is told to close does not hear the peer's goodbye any more.
         await self.sockets.stop()
         self._connections.pre_shutdown()
@@ -133,6 +159,9 @@ class AriService:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answers any request; whatever goes wrong is an answer too."""
+        protocol = request.protocol
+        assert isinstance(protocol, Connection)
+        protocol.heard()
         path, _, query = request.raw_path.partition("?")
         origin = request.headers.get("Origin")
         cors = self._origins.headers(origin) if origin is not None else b""
@@ -157,9 +186,13 @@ class AriService:
         return response
 
     async def _answer(self, request: web.BaseRequest, path: str, query: str, origin: str | None) -> web.StreamResponse:
+        for restriction in self._settings.restrictions:
+            if path.startswith(restriction.name) and not permits(restriction.acl, request.remote or ""):
+                raise Refusal(403, "Access denied by ACL", close=True)
         below = self._below_root(path)
         if below is None:
             return await self._mounted(request, path)
+        gate = self._gate
         pairs = parameters.pairs(query)
         headers = request.headers
         authorization = headers.get("Authorization")
@@ -171,23 +204,19 @@ class AriService:
             and "Access-Control-Request-Method" in headers
         ):
             # A browser asks without credentials; the answer tells what is documented anyway.
-            return _options(request, None if _documented(below) else self._find(below)[0])
-        user = self._authenticator.recall(authorization)
+            return _options(request, None if gate.documented(below) else gate.place(below)[0])
+        user = gate.authenticator.recall(authorization)
         if user is None:
-            user = await self._authenticator.identify(authorization, pairs, request.remote or "")
-        self._authorize(request, user, method, origin)
-        if below.endswith("/") and below != "/":
-            raise Refusal(404, f"ARI URLs do not end with a slash. Try {_ROOT}{below.rstrip('/')}")
-        if _documented(below):
-            return self._document(request, below[len(DOCUMENTS) :])
-        node, values = self._find(below)
+            user = await gate.authenticator.identify(authorization, pairs, request.remote or "")
+        gate.authorize(user, method, request.remote or "")
+        if not reads(method):
+            self._check_page(request, origin)
+        if gate.documented(below):
+            return gate.document(method, below, self._base(request))
+        node, values = gate.place(below)
         if method == "OPTIONS":
             return _options(request, node)
-        route = node.routes.get(method)
-        if route is None:
-            raise Refusal(405, "Invalid method", _allow(node))
-        if route.role is Role.WRITE and user.read_only:
-            raise Refusal(403, "Write access denied")
+        route = gate.route(node, method, user)
         if route.upgrade:
             self._check_page(request, origin)
         return await self._operate(request, route, user, values, pairs)
@@ -202,7 +231,8 @@ class AriService:
     ) -> web.StreamResponse:
         body = await _read_body(request) if request.can_read_body else b""
         media_type = _media_type(request) if body else ""
-        return await route.operation(Call(self._services, user, values, pairs, media_type, body, request))
+        base = self._base(request) if route.upgrade else None
+        return await route.operation(Call(self._services, user, values, pairs, media_type, body, request, base))
 
     # ---- steps
 
@@ -220,54 +250,58 @@ class AriService:
                 return await handler(request)
         raise Refusal(404, "Resource not found")
 
-    def _authorize(self, request: web.BaseRequest, user: AriUser, method: str, origin: str | None) -> None:
-        """What a known user may not do, before anything is said about paths."""
-        if user.acl and not permits(user.acl, request.remote or ""):
-            raise Refusal(403, "Access denied by ACL")
-        if method not in _READING:
-            if user.read_only:
-                raise Refusal(403, "Write access denied")
-            self._check_page(request, origin)
-
     def _check_page(self, request: web.BaseRequest, origin: str | None) -> None:
         """A browser sends kept credentials for any page; only pages that are ours or listed may use them."""
         if origin is not None and not self._origins.allows(origin, request.headers.get("Host")):
             raise Refusal(403, "The origin is not allowed")
 
-    def _find(self, below: str) -> tuple[Node, tuple[str, ...]]:
-        found = (self._router.root, ()) if below == "/" else self._router.find(below)
-        if found is None:
-            raise Refusal(404, "Resource not found")
-        return found
-
-    def _document(self, request: web.BaseRequest, name: str) -> Reply:
-        if request.method not in ("GET", "HEAD"):
-            raise Refusal(405, "Unsupported method", b"Allow: GET\r\n")
+    def _base(self, request: web.BaseRequest) -> str | None:
+        """The API's address as the client sees it; None when it did not name our host, or in no usable way."""
         host = request.headers.get("Host")
-        base = f"{request.scheme}://{host}{self._settings.prefix}{_ROOT}" if host and host.isascii() else None
-        document = self._documentation.get(name, base)
-        if document is None:
-            raise Refusal(404, "Resource not found")
-        return Reply(200, encode(document))
+        if not host or not _HOST.fullmatch(host):
+            return None
+        scheme = request.scheme
+        forwarded = request.headers.get("X-Forwarded-Proto", "").lower()
+        if forwarded in ("http", "https") and _lies_in(request.remote or "", self._trusted):
+            scheme = forwarded
+        return f"{scheme}://{host}{self._services.root}"
 
 
-def _documented(below: str) -> bool:
-    return below.startswith(DOCUMENTS)
+def _standing(ours: SwitchroomSettings) -> dict[str, set[tuple[str, str]]]:
+    """The sources of switchroom.conf's applications, as applications keep them. They need not exist yet."""
+    standing: dict[str, set[tuple[str, str]]] = {}
+    for application, sources in ours.applications.items():
+        for source in sources:
+            kind, _, target = source.partition(":")
+            if kind == "endpoint":
+                technology, slash, resource = target.partition("/")
+                target = f"{technology.upper()}{slash}{resource}"
+            standing.setdefault(application, set()).add((kind, target))
+    return standing
+
+
+def _lies_in(host: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
+    """Whether one of the networks holds a literal address."""
+    if not networks:
+        return False
+    try:
+        address: IPv4Address | IPv6Address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return any(address.version == network.version and address in network for network in networks)
 
 
 def _refused(refusal: Refusal) -> Reply:
     return Reply(refusal.status, error_body(refusal.message), refusal.headers, close=refusal.close)
 
 
-def _allow(node: Node) -> bytes:
-    return b"Allow: %b\r\n" % node.allow.encode()
-
-
 def _options(request: web.BaseRequest, node: Node | None) -> Reply:
     """What can be done there; None stands for the documentation, which is only read."""
     headers = request.headers
     requested = headers.get("Access-Control-Request-Method")
-    lines = _allow(node) if node is not None else b"Allow: OPTIONS,GET\r\n"
+    lines = allow(node) if node is not None else b"Allow: OPTIONS,GET\r\n"
     if requested is not None and "Origin" in headers:
         methods = node.methods if node is not None else "OPTIONS,GET"
         lines += preflight(methods, requested, headers.get("Access-Control-Request-Headers"))

@@ -9,6 +9,7 @@ the outbox is full: then it is closed, and nobody else notices.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from struct import Struct
 from typing import TYPE_CHECKING
@@ -48,6 +49,11 @@ def text_frame(payload: bytes) -> bytes:
     return _LONG(0x81, 127, length) + payload
 
 
+def _payload(frame: bytes) -> bytes:
+    """What ``text_frame`` was made of."""
+    return frame[{126: 4, 127: 10}.get(frame[1], 2) :]
+
+
 def close_frame(code: int, reason: str = "") -> bytes:
     """A close frame (RFC 6455 5.5.1); the reason is cut to what a control frame holds."""
     payload = code.to_bytes(2, "big") + reason.encode()[:123]
@@ -68,9 +74,12 @@ class Sockets:
         self._loop = asyncio.get_running_loop()
         self._dirty: list[Socket] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._now_and_then: Callable[[], None] | None = None
         self._empty: asyncio.Future[None] | None = None
 
-    def start(self) -> None:
+    def start(self, now_and_then: Callable[[], None]) -> None:
+        """``now_and_then`` is called with every common ping."""
+        self._now_and_then = now_and_then
         self._timer = self._loop.call_later(PING_SECONDS, self._ping)
 
     async def stop(self) -> None:
@@ -105,6 +114,8 @@ class Sockets:
         """A quiet connection is kept open; a missing pong closes nothing (some clients never answer)."""
         for socket in self.open:
             socket.ping()
+        if self._now_and_then is not None:
+            self._now_and_then()
         self._timer = self._loop.call_later(PING_SECONDS, self._ping)
 
 
@@ -116,12 +127,16 @@ class Socket:
         "_closing",
         "_connection",
         "_marked",
+        "_most_bytes",
+        "_most_events",
         "_outbox",
         "_sockets",
         "_transport",
         "_web",
         "applications",
         "peer",
+        "torn",
+        "unsent",
     )
 
     def __init__(self, sockets: Sockets, connection: Connection, response: web.WebSocketResponse, peer: str) -> None:
@@ -134,8 +149,14 @@ class Socket:
         self._connection = connection
         self._transport = connection.transport
         self._web = response
+        #: Once it has ended: events that were never handed to the transport.
+        self.unsent: Sequence[bytes] = ()
+        #: And whether others were on their way.
+        self.torn = False
         self._outbox: list[bytes] = []
         self._bytes = 0
+        self._most_events = OUTBOX_EVENTS
+        self._most_bytes = OUTBOX_BYTES
         self._marked = False
         self._closing = False
         connection.on_relief = self.flush
@@ -150,7 +171,7 @@ class Socket:
         outbox = self._outbox
         outbox.append(text_frame(payload))
         self._bytes += len(payload)
-        if len(outbox) > OUTBOX_EVENTS or self._bytes > OUTBOX_BYTES:
+        if len(outbox) > self._most_events or self._bytes > self._most_bytes:
             # Many events of one loop turn do not make a slow reader: first see what the transport takes.
             self.flush()
             if outbox:
@@ -158,6 +179,13 @@ class Socket:
         elif not self._marked:
             self._marked = True
             self._sockets.mark(self)
+
+    def replay(self, payloads: Sequence[bytes]) -> None:
+        """Sends events that are kept elsewhere; until they are on their way the outbox has room for them, too."""
+        self._most_events += len(payloads)
+        self._most_bytes += sum(map(len, payloads))
+        for payload in payloads:
+            self.send(payload)
 
     def flush(self) -> None:
         """Hands everything to the transport, unless that is full or the WebSocket is closing."""
@@ -186,11 +214,15 @@ class Socket:
     def _clear(self) -> None:
         self._outbox.clear()
         self._bytes = 0
+        self._most_events = OUTBOX_EVENTS
+        self._most_bytes = OUTBOX_BYTES
 
     def _end(self) -> None:
         """Nothing is sent from here on; a peer that keeps the connection loses it."""
         if not self._closing:
             self._closing = True
+            self.unsent = [_payload(frame) for frame in self._outbox]
+            self.torn = self._connection.congested
             self._clear()
             asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._transport.abort)
 
@@ -205,11 +237,13 @@ class Socket:
         self._sockets.dropped += 1
         self.close(TRY_AGAIN_LATER, "events are not read")
 
-    async def listen(self) -> None:
-        """Reads until the WebSocket ends. Texts, binaries and pongs of the client mean nothing here."""
+    async def listen(self, take: Callable[[str], Awaitable[None]]) -> None:
+        """Reads until the WebSocket ends; ``take`` gets its texts. Binaries and pongs mean nothing here."""
         while True:
             message = await self._web.receive()
-            if message.type is WSMsgType.PING:
+            if message.type is WSMsgType.TEXT:
+                await take(message.data)
+            elif message.type is WSMsgType.PING:
                 # pong() waits for a peer that sends pings but does not read the answers.
                 with suppress(ConnectionError):
                     await self._web.pong(message.data)

@@ -35,3 +35,9 @@ MAX_SUGGESTIONS = 50
 
 #: Bytes in the name of an object made at run time; Asterisk's own buffers for such names are no longer.
 MAX_OBJECT_NAME = 128
+
+#: Seconds a message may live or be kept: a year.
+MAX_MESSAGE_LIFE = 31_622_400
+
+#: Messages that may be set to wait for one endpoint; all that the server takes.
+MAX_WAITING = 500_000

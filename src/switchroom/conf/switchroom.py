@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from switchroom.conf.limits import MAX_APPLICATION
+from switchroom.conf.limits import MAX_APPLICATION, MAX_MESSAGE_LIFE, MAX_WAITING
 from switchroom.conf.options import Honoured, Table, TableReader
-from switchroom.conf.parse import Misread, boolean, choice, names, networks, plain
+from switchroom.conf.parse import Misread, boolean, choice, names, networks, plain, whole
 from switchroom.conf.problems import Problems
 from switchroom.conf.sections import Section
 from switchroom.model.settings import SwitchroomSettings
+
+_OFFLINE = choice("reject", "store")
 
 GENERAL = Table(
     "switchroom.conf",
@@ -21,6 +23,12 @@ GENERAL = Table(
         "log_format": Honoured("log_format", choice("console", "json")),
         "log_level": Honoured("log_level", choice("debug", "info", "warning", "error")),
         "trusted_proxies": Honoured("trusted_proxies", networks),
+        "offline": Honoured("offline", _OFFLINE),
+        "message_life": Honoured("message_life", whole(1, MAX_MESSAGE_LIFE)),
+        "message_retention": Honoured("message_retention", whole(0, MAX_MESSAGE_LIFE)),
+        "keep_body": Honoured("keep_body", boolean),
+        "durability": Honoured("durability", choice("process", "disk")),
+        "max_waiting": Honoured("max_waiting", whole(1, MAX_WAITING)),
     },
     any_case=True,
 )
@@ -44,11 +52,19 @@ APPLICATION = Table(
 )
 
 
+ENDPOINT = Table(
+    "an endpoint",
+    {"offline": Honoured("offline", _OFFLINE)},
+    any_case=True,
+)
+
+
 def read_switchroom(sections: Sequence[Section], problems: Problems) -> SwitchroomSettings:
     """The settings of switchroom.conf."""
     reader = TableReader(GENERAL, problems)
     applications = TableReader(APPLICATION, problems)
-    values: dict[str, Any] = {"applications": {}}
+    endpoints = TableReader(ENDPOINT, problems)
+    values: dict[str, Any] = {"applications": {}, "offline_of": {}}
     for section in sections:
         if section.template:
             continue
@@ -64,8 +80,14 @@ def read_switchroom(sections: Sequence[Section], problems: Problems) -> Switchro
                 )
                 continue
             values["applications"][section.name] = subscribed
+        elif "/" in section.name:
+            technology, _, resource = section.name.partition("/")
+            for offline in endpoints.read(section).values():
+                values["offline_of"][f"{technology.upper()}/{resource}"] = offline
         else:
             problems.warning(
-                section.source, f'the section "{section.name}" is not read', "Put the options into [general]"
+                section.source,
+                f'the section "{section.name}" is not read',
+                "Put the options into [general] or [PJSIP/name]",
             )
     return SwitchroomSettings(**values)

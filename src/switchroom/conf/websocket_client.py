@@ -65,12 +65,11 @@ CLIENT = Table(
         "proxy_password": Honoured("proxy_password", plain, secret=True),
         "enable_pingpongs": Honoured("_pings", boolean),
         "pingpong_interval": Honoured("_interval", whole(1, 86_400)),
-        "pingpong_probes": Honoured("ping_probes", whole(1, 100)),
     },
     # The scheme of the URI says whether there is TLS, and the connection is tried for ever, as in Asterisk.
     accepted=frozenset(
         (
-            *("type", "tls_enabled", "reconnect_attempts", "enable_tcp_keepalives"),
+            *("type", "tls_enabled", "reconnect_attempts", "enable_tcp_keepalives", "pingpong_probes"),
             *("tcp_keepalive_time", "tcp_keepalive_interval", "tcp_keepalive_probes"),
         )
     ),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from switchroom.model.endpoint import EndpointId
-from switchroom.model.events import EndpointEvent
+from switchroom.model.events import Event
 from switchroom.model.message import Delivery, DeliveryReport, Referral, ReferralReport, TextMessage
 
 
@@ -23,24 +23,25 @@ class Clock(Protocol):
 
 
 class Technology(Protocol):
-    """A way to reach endpoints. ``plan_*`` raise what the caller did wrong; ``deliver`` and ``refer``
-    return at once and report later, with the object they were given.
+    """A way to reach endpoints. ``plan`` and ``refer`` raise what the caller did wrong; ``deliver`` and
+    ``refer`` return at once and report later, with the object they were given.
     """
 
     #: As ARI spells it, e.g. ``PJSIP``.
     name: str
 
     def plan(self, message: TextMessage) -> Sequence[Delivery]:
-        """Where the message goes, at least one delivery. Sends nothing.
+        """Where the message goes, at least one delivery; those to contacts known to be unreachable are marked,
+        unless all are. Sends nothing.
 
         Raises:
             InvalidParameter: sender, destination or headers can not be used.
-            EndpointNotFound: no such endpoint, or it has no contact.
+            EndpointNotFound: no such endpoint; NoContact when there is one, without a contact.
         """
         ...
 
-    def deliver(self, delivery: Delivery) -> None:
-        """Sends one planned delivery; a ``DeliveryReport`` follows, whatever happens."""
+    def deliver(self, delivery: Delivery, done: Callable[[DeliveryReport], None]) -> None:
+        """Sends one planned delivery; ``done`` is called once, whatever happens, possibly before this returns."""
         ...
 
     def refer(self, referral: Referral) -> None:
@@ -59,8 +60,6 @@ class Technology(Protocol):
 class Reports(Protocol):
     """Where technologies report to."""
 
-    def delivery(self, report: DeliveryReport) -> None: ...
-
     def referral(self, report: ReferralReport) -> None: ...
 
 
@@ -71,17 +70,7 @@ class Listener(Protocol):
         """Whether a text from this endpoint would reach somebody who is listening now."""
         ...
 
-    def hear(self, event: EndpointEvent) -> None: ...
-
-
-class Journal(Protocol):
-    """Where accepted messages are kept until their end is known."""
-
-    async def append(self, message: TextMessage, deliveries: Sequence[Delivery]) -> None:
-        """Returns when the message is kept as durably as this journal can."""
-        ...
-
-    def transition(self, report: DeliveryReport) -> None: ...
+    def hear(self, event: Event) -> None: ...
 
 
 class Alarm(Protocol):

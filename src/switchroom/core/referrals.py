@@ -6,21 +6,29 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from switchroom.core.messages import Technologies, new_id
+from switchroom.core.bus import Bus
+from switchroom.core.limits import MAX_REFERRALS
 from switchroom.core.ports import Clock, Technology
+from switchroom.core.technologies import Technologies, new_id
 from switchroom.model.endpoint import EndpointId
+from switchroom.model.errors import ReferralNotFound
+from switchroom.model.events import ReferStatusChange
 from switchroom.model.message import Referral, ReferralReport
+from switchroom.model.record import ReferralRecord
 
 log = structlog.get_logger(__name__)
 
 
 class Referrals:
-    """Takes referrals in and hands them to their technology."""
+    """Takes referrals in, hands them to their technology, and knows how far the latest of them got."""
 
-    def __init__(self, technologies: Technologies, clock: Clock, make_id: Callable[[], str] = new_id) -> None:
+    def __init__(self, technologies: Technologies, clock: Clock, bus: Bus, make_id: Callable[[], str] = new_id) -> None:
         self._technologies = technologies
         self._clock = clock
+        self._bus = bus
         self._make_id = make_id
+        #: In the order they were made.
+        self._records: dict[str, ReferralRecord] = {}
 
     def refer(
         self,
@@ -86,12 +94,38 @@ class Referrals:
         technology.refer(referral)
         return referral
 
-    def report(self, report: ReferralReport) -> None:
-        """Progress of a referral; called by technologies."""
+    def find(self, referral_id: str) -> ReferralRecord:
+        """A referral as it is now; ReferralNotFound when it is not known, or not any more."""
+        record = self._records.get(referral_id)
+        if record is None:
+            raise ReferralNotFound
+        return record
+
+    def referral(self, report: ReferralReport) -> None:
+        """Progress of a referral; called by technologies, first of all when it is sent."""
+        referral = report.referral
+        at = self._clock.wall()
+        record = self._records.get(referral.id)
+        if record is None:
+            record = self._remember(referral)
+        record.state = report.state
+        record.status_code, record.reason = report.status_code, report.reason
+        record.updated = at
+        self._bus.publish((ReferStatusChange(referral=record, at=at),))
         log.info(
-            "referral",
-            referral=report.referral.id,
-            state=report.state.value,
-            status=report.status_code,
-            reason=report.reason,
+            "referral", referral=referral.id, state=report.state.value, status=report.status_code, reason=report.reason
         )
+
+    def _remember(self, referral: Referral) -> ReferralRecord:
+        if len(self._records) >= MAX_REFERRALS:
+            del self._records[next(iter(self._records))]
+        record = self._records[referral.id] = ReferralRecord(
+            id=referral.id,
+            technology=referral.technology,
+            destination=referral.destination,
+            sender=referral.sender,
+            refer_to=referral.refer_to,
+            created=referral.created,
+            updated=referral.created,
+        )
+        return record

@@ -28,7 +28,7 @@ class Schedule:
     is swept, so it is never more than twice as long as what is still to happen. One loop alarm serves all.
     """
 
-    def __init__(self, clock: Clock | None = None, timers: Timers | None = None) -> None:
+    def __init__(self, clock: Clock, timers: Timers) -> None:
         self._clock = clock
         self._timers = timers
         self._alarm: Alarm | None = None
@@ -94,15 +94,12 @@ class Schedule:
         self._cancelled = 0
 
     def _arm(self, due: float) -> None:
-        if self._timers is None or self._clock is None:
-            return
         if self._alarm is not None:
             self._alarm.cancel()
         self._alarm_at = due
         self._alarm = self._timers.call_later(max(0.0, due - self._clock.monotonic()), self._ring)
 
     def _ring(self) -> None:
-        assert self._clock is not None
         self._alarm = None
         # An alarm may ring a little early; what it was set for is due then all the same.
         self.run(max(self._alarm_at, self._clock.monotonic()))

@@ -78,5 +78,7 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True):
     cseq: int = 0
     #: ``+sip.instance`` (RFC 5626), empty when the phone gave none.
     instance: str = ""
+    #: Name of the listener it registered at.
+    listener: str = ""
     #: Listener and connection it is tied to; opaque to the core.
     flow: object | None = None

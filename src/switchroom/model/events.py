@@ -1,6 +1,7 @@
-"""What happens to endpoints: the events the core publishes.
+"""What happens to endpoints, messages and referrals: the events the core publishes.
 
-Names are ARI's, or additions in their style. ``endpoint`` is the snapshot at the moment of the event; ``at`` is wall-clock seconds.
+Names are ARI's, or additions in their style. ``endpoint`` is the snapshot at the moment of the event; ``at`` is
+wall-clock seconds.
 """
 
 from __future__ import annotations

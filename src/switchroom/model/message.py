@@ -32,7 +32,6 @@ class TextMessage(msgspec.Struct, frozen=True, kw_only=True):
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """One message to one contact; a message has one for each contact it goes to."""
 
-    id: str
     message: TextMessage
     #: None when the destination is a URI outside every endpoint.
     endpoint: EndpointId | None
@@ -47,7 +46,6 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliveryState(StrEnum):
-    SENDING = "sending"
     DELIVERED = "delivered"
     FAILED = "failed"
 

@@ -7,7 +7,7 @@ rules otherwise. Times are seconds.
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -259,9 +259,8 @@ class OutboundSettings(Settings, frozen=True, kw_only=True):
     password: str = ""
     connection_timeout: float = 0.5
     reconnect_interval: float = 0.5
-    #: Between pings; 0: none. The connection is given up when ``ping_probes`` of them are not answered.
+    #: Between pings; 0: none. The connection is given up when one is not answered after half of it.
     ping_interval: float = 0.0
-    ping_probes: int = 3
     ca_file: str = ""
     ca_path: str = ""
     cert_file: str = ""
@@ -309,6 +308,19 @@ class SwitchroomSettings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "info"
     #: Whose X-Forwarded-Proto is believed.
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    #: A text to an endpoint without a contact: ``reject`` it, or ``store`` it; and where an endpoint differs,
+    #: by ``PJSIP/alice``, the technology in capitals.
+    offline: str = "reject"
+    offline_of: dict[str, str] = {}
+    #: Seconds a text is worth delivering, and seconds a finished one is kept.
+    message_life: float = 604_800.0
+    message_retention: float = 86_400.0
+    #: Whether the text of a finished message is kept.
+    keep_body: bool = True
+    #: What an accepted message survives: the end of the ``process``, or, with a sync of the ``disk``, of the machine.
+    durability: Literal["process", "disk"] = "process"
+    #: Undelivered messages of one endpoint.
+    max_waiting: int = 1_000
     #: Event sources (``endpoint:PJSIP``) by the application that is subscribed to them when it connects.
     applications: dict[str, tuple[str, ...]] = {}
 

@@ -139,14 +139,10 @@ class Database:
         waiter = self._wait_for(row)
         try:
             await waiter
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, _Stalled):
             row.withdrawn = True
             self.write(undo.statement, undo.key, undo.parameters)
             raise
-        except _Stalled as stalled:
-            row.withdrawn = True
-            self.write(undo.statement, undo.key, undo.parameters)
-            raise StoreUnavailable(str(stalled)) from None
 
     async def call(self, function: Callable[[sqlite3.Connection], T], *, writes: bool) -> T:
         """What ``function`` makes of the writer's connection, after all that was written behind before.

@@ -18,7 +18,7 @@ _BESIDE = ("-wal", "-shm")
 
 
 class Ownership:
-    """Exclusive use of a database file, from ``take`` to ``release``."""
+    """Exclusive use of a database file, until ``release``."""
 
     def __init__(self, path: Path) -> None:
         """Takes the file, and makes it, empty, when there is none.

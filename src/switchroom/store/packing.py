@@ -57,13 +57,18 @@ def pack_contact(contact: Contact) -> bytes:
 
 def ended(record: MessageRecord) -> float | None:
     """When the last of a message ended, wall-clock seconds; None while something is open."""
-    if record.state.final and all(delivery.state.final for delivery in record.deliveries):
-        return record.updated or record.created
-    return None
+    if not record.state.final:
+        return None
+    for delivery in record.deliveries:
+        if not delivery.state.final:
+            return None
+    return record.updated or record.created
 
 
 def column(text: str) -> str | bytes:
     """A text as a column's value; equal texts give equal values."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

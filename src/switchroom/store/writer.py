@@ -93,6 +93,7 @@ class Writer:
         self._retry_delay = retry_delay
         self._retry_at = 0.0
         self._owed: dict[Hashable, Row] = {}
+        self._outcomes: list[Outcome] = []
         self._taken = 0
         #: Lists of operations; None is the end.
         self.inbox: SimpleQueue[list[Operation] | None] = SimpleQueue()
@@ -107,10 +108,6 @@ class Writer:
         self.unfit = 0
         self.thread = threading.Thread(target=self.run, name="switchroom-store", daemon=True)
 
-    @property
-    def owed(self) -> int:
-        return len(self._owed)
-
     def run(self) -> None:
         """Until the end is handed over; what is owed then gets one more attempt."""
         ended = False
@@ -123,6 +120,9 @@ class Writer:
                 owed, self._owed = self._owed, {}
                 self._write([*owed.values(), *operations])
             self.settled = self._taken - len(self._owed)
+            if self._outcomes:
+                outcomes, self._outcomes = self._outcomes, []
+                self._settle(outcomes)
         with suppress(sqlite3.Error):
             self._connection.close()
 
@@ -160,8 +160,7 @@ class Writer:
             self._refuse(operations, str(error))
         else:
             self._become("")
-            if outcomes:
-                self._settle(outcomes)
+            self._outcomes += outcomes
         finally:
             self.busy_since = 0.0
         return True
@@ -233,9 +232,7 @@ class Writer:
         self._refuse(refused, self.trouble)
 
     def _refuse(self, operations: list[Operation], reason: str) -> None:
-        outcomes = [(each.waiter, StoreUnavailable(reason)) for each in operations if each.waiter is not None]
-        if outcomes:
-            self._settle(outcomes)
+        self._outcomes += [(each.waiter, StoreUnavailable(reason)) for each in operations if each.waiter is not None]
 
     def _roll_back(self) -> None:
         with suppress(sqlite3.Error):

@@ -11,15 +11,18 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from support.virtual import VirtualClock, VirtualTimers
 from switchroom.ari.service import AriService
 from switchroom.configuration import LiveConfiguration
 from switchroom.core.bus import Bus
-from switchroom.core.messages import Messages, Technologies
+from switchroom.core.messages import Messages
 from switchroom.core.referrals import Referrals
 from switchroom.core.registry import Registry
+from switchroom.core.schedule import Schedule
+from switchroom.core.technologies import Technologies
 from switchroom.model.endpoint import Contact, EndpointId, EndpointState
-from switchroom.model.errors import EndpointNotFound, InvalidParameter
-from switchroom.model.message import Delivery, DeliveryReport, Referral, TextMessage
+from switchroom.model.errors import EndpointNotFound, InvalidParameter, NoContact
+from switchroom.model.message import Delivery, DeliveryReport, DeliveryState, Referral, TextMessage
 from switchroom.model.settings import (
     AccessRule,
     AriSettings,
@@ -32,6 +35,7 @@ from switchroom.model.settings import (
     Source,
     SwitchroomSettings,
 )
+from switchroom.store.memory import MemoryStore
 
 ENTITY_ID = "02:fc:00:00:00:01"
 #: sha512-crypt of "hashed" with few rounds.
@@ -60,6 +64,7 @@ class Remembering:
         self.name = name
         self.messages: list[TextMessage] = []
         self.referrals: list[Referral] = []
+        self.silent = False
         self._registry = registry
 
     def plan(self, message: TextMessage) -> Sequence[Delivery]:
@@ -67,10 +72,12 @@ class Remembering:
         if any("\n" in name for name in message.headers):
             raise InvalidParameter("a header name is no token")
         self.messages.append(message)
-        return [Delivery(id="d", message=message, endpoint=endpoint, contact="sip:x", route=None)]
+        return [Delivery(message=message, endpoint=endpoint, contact=f"sip:{message.destination}", route=None)]
 
-    def deliver(self, delivery: Delivery) -> None:
-        """It has arrived."""
+    def deliver(self, delivery: Delivery, done: Callable[[DeliveryReport], None]) -> None:
+        """It has arrived, unless ``silent`` says that nobody answers."""
+        if not self.silent:
+            done(DeliveryReport(delivery=delivery, state=DeliveryState.DELIVERED, status_code=200, reason="OK"))
 
     def refer(self, referral: Referral) -> None:
         self._reachable(referral.destination)
@@ -78,21 +85,15 @@ class Remembering:
 
     def _reachable(self, resource: str) -> EndpointId:
         endpoint = self._registry.get(self.name, resource)
-        if endpoint is None or endpoint.state is not EndpointState.ONLINE:
+        if endpoint is None:
             raise EndpointNotFound
+        if endpoint.state is not EndpointState.ONLINE:
+            raise NoContact(endpoint.id)
         return endpoint.id
 
     async def start(self) -> None: ...
 
     async def stop(self) -> None: ...
-
-
-class Forgetting:
-    """A journal that keeps nothing."""
-
-    async def append(self, message: TextMessage, deliveries: Sequence[Delivery]) -> None: ...
-
-    def transition(self, report: DeliveryReport) -> None: ...
 
 
 class Answer(NamedTuple):
@@ -152,13 +153,18 @@ class Edge:
         self.pjsip = Remembering("PJSIP", self.registry)
         technologies.add(self.pjsip)
         self.objects = LiveConfiguration(Configuration(sip=FILES), None, None)
+        self.store = MemoryStore()
+        schedule = Schedule(self.clock, VirtualTimers(VirtualClock()))
+        self.messages = Messages(technologies, self.store.journal, self.clock, schedule, self.bus)
+        self.bus.attach(self.messages)
+        self.messages.start()
         self.service = AriService(
             HttpSettings(**{"enabled": True, "bind_port": 0, **http}),
             AriSettings(**{"users": USERS, "allowed_origins": ("http://good.example",), **ari}),
             SwitchroomSettings(strict=strict),
             self.registry,
-            Messages(technologies, Forgetting(), self.clock),
-            Referrals(technologies, self.clock),
+            self.messages,
+            Referrals(technologies, self.clock, self.bus),
             self.bus,
             ENTITY_ID,
             self.clock,

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from support.messages_world import ListJournal, MessagesWorld
+from support.messages_world import DEFAULTS, MessagesWorld
 from support.virtual import settle
 from switchroom.core.limits import MAX_LANE, PURGE_EVERY, RETRY_DELAYS, WINDOW
 from switchroom.core.messages import MessageTerms
@@ -20,7 +20,7 @@ TWO = "sip:bob@192.0.2.2"
 STORE = MessageTerms(offline=True)
 
 
-async def world(*contacts: str, terms: MessageTerms = MessageTerms(), **more: object) -> MessagesWorld:
+async def world(*contacts: str, terms: MessageTerms = DEFAULTS, **more: object) -> MessagesWorld:
     """Bob with these contacts, and carol with one."""
     w = await MessagesWorld("bob", "carol", terms=terms, **more).start()  # type: ignore[arg-type]
     for uri in contacts:
@@ -521,7 +521,7 @@ async def test_the_text_of_a_finished_one_need_not_be_kept() -> None:
 # ---- after the end of the process
 
 
-async def restarted(w: MessagesWorld, *contacts: str, terms: MessageTerms = MessageTerms()) -> MessagesWorld:
+async def restarted(w: MessagesWorld, *contacts: str, terms: MessageTerms = DEFAULTS) -> MessagesWorld:
     """A new service on what the old one's journal has committed."""
     w.journal.cut_off()
     new = MessagesWorld("bob", "carol", terms=terms, journal=w.journal, clock=w.clock)
@@ -617,7 +617,8 @@ async def test_a_store_that_fails_holds_no_delivery_up() -> None:
     w.journal.failing = True
     await w.answer(times=2)
     w.journal.repair()
-    assert [(w.journal.committed(m) or pytest.fail()).state for m in ("m1", "m2")] == ["delivered"] * 2
+    kept = [w.journal.committed(m) for m in ("m1", "m2")]
+    assert [record and record.state for record in kept] == ["delivered"] * 2
 
 
 async def test_the_stop_begins_nothing_and_hears_what_ends() -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from support.virtual import VirtualClock, VirtualTimers
 from switchroom.core.limits import MIN_SWEEP
 from switchroom.core.schedule import Schedule
 
 
+def a_schedule() -> Schedule:
+    clock = VirtualClock()
+    return Schedule(clock, VirtualTimers(clock))
+
+
 def test_what_is_due_happens_in_order_and_once() -> None:
-    schedule = Schedule()
+    schedule = a_schedule()
     done: list[tuple[str, float]] = []
     for when, name in ((3.0, "late"), (1.0, "first"), (1.0, "second"), (9.0, "never")):
         schedule.at(when, lambda now, name=name: done.append((name, now)))  # type: ignore[misc]
@@ -21,7 +27,7 @@ def test_what_is_due_happens_in_order_and_once() -> None:
 
 
 def test_what_is_cancelled_never_happens_and_wakes_nobody() -> None:
-    schedule = Schedule()
+    schedule = a_schedule()
     done: list[float] = []
     first = schedule.at(1.0, done.append)
     schedule.at(2.0, done.append)
@@ -37,7 +43,7 @@ def test_what_is_cancelled_never_happens_and_wakes_nobody() -> None:
 
 
 def test_an_action_may_schedule_and_cancel_while_others_are_due() -> None:
-    schedule = Schedule()
+    schedule = a_schedule()
     done: list[str] = []
     second = schedule.at(2.0, lambda now: done.append("second"))
 
@@ -52,7 +58,7 @@ def test_an_action_may_schedule_and_cancel_while_others_are_due() -> None:
 
 
 def test_cancelled_entries_are_swept_out() -> None:
-    schedule = Schedule()
+    schedule = a_schedule()
     done: list[float] = []
     kept = schedule.at(5.0, done.append)
     for _ in range(20 * MIN_SWEEP):

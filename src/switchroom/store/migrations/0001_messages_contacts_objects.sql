@@ -21,7 +21,8 @@ CREATE INDEX message_ended ON message (ended);
 CREATE INDEX message_endpoint ON message (sequence >> 8, endpoint);
 
 -- What operators look for and what is rare; a message that is delivered never enters it.
-CREATE INDEX message_trouble ON message (state) WHERE state IN ('failed', 'expired', 'cancelled');
+CREATE INDEX message_trouble ON message (state)
+    WHERE state = 'failed' OR state = 'expired' OR state = 'cancelled';
 
 CREATE TABLE contact (
     technology NOT NULL,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from zlib import crc32
 
-from switchroom.core.ports import Reports
 from switchroom.model.endpoint import EndpointId
 from switchroom.model.errors import EndpointNotFound, InvalidParameter
 from switchroom.model.message import Delivery, DeliveryReport, DeliveryState, ReceivedText, TextMessage
@@ -24,6 +24,9 @@ from switchroom.wire.sip.message import Request
 _CREDENTIALS = ("authorization", "proxy-authorization")
 
 
+Done = Callable[[DeliveryReport], None]
+
+
 class Messaging:
     """Texts out: planned, then delivered to each contact."""
 
@@ -33,7 +36,6 @@ class Messaging:
         directory: Directory,
         names: Names,
         exchanges: Exchanges,
-        reports: Reports,
         token: Callable[[], str],
         fork: str,
     ) -> None:
@@ -44,7 +46,6 @@ class Messaging:
         self._user_agent = (("User-Agent", general.user_agent),) if general.user_agent else ()
         self._names = names
         self._exchanges = exchanges
-        self._reports = reports
         self._token = token
         self._fork = fork
 
@@ -68,9 +69,10 @@ class Messaging:
         if not planned:
             raise EndpointNotFound(f"Endpoint not found: {refused}")
         if self._fork == "first":
+            planned = [p for p in planned if p[0].reachable] or planned
             planned.sort(key=lambda p: (-p[0].contact.q, -p[0].contact.registered) if p[0].contact else (0.0, 0.0))
-            return [self._delivery(message, planned[0][0], 0, [exchange for _, exchange in planned])]
-        return [self._delivery(message, target, i, [exchange]) for i, (target, exchange) in enumerate(planned)]
+            return [self._delivery(message, planned)]
+        return [self._delivery(message, [one]) for one in planned]
 
     def _exchange(
         self,
@@ -82,14 +84,18 @@ class Messaging:
         body: bytes,
     ) -> Exchange:
         endpoint = target.endpoint
-        sender = self._names.sender(message.sender, endpoint, hop.listener.own_host(hop.host))
+        own = hop.listener.own_host(hop.host)
+        sender = self._names.sender(message.sender, endpoint, own)
         uri = request_uri(target.uri, endpoint)
+        has_id = any(name.lower() == "message-id" for name, _ in extra)
         hops = self._max_forwards if message.max_forwards is None else str(message.max_forwards)
         headers = [
             *(("Route", route) for route in hop.routes),
             ("From", f"{sender};tag={self._token()}"),
             ("To", str(to_header(target))),
-            ("Call-ID", self._token()),
+            # The same at each attempt, and so is the id: a phone can tell a repeat. One for each contact.
+            ("Call-ID", f"{message.id}.{crc32(uri.encode('utf-8', 'replace')):08x}@{own}"),
+            *(() if has_id else (("Message-ID", message.id),)),
             *extra,
             ("Max-Forwards", hops),
             *self._user_agent,
@@ -98,43 +104,53 @@ class Messaging:
         refuse_oversized(hop, uri, headers, body)
         return Exchange("MESSAGE", uri, headers, body, endpoint, hop)
 
-    def _delivery(self, message: TextMessage, target: Target, index: int, exchanges: list[Exchange]) -> Delivery:
-        known = target.endpoint.name if target.contact is not None else None
+    def _delivery(self, message: TextMessage, tries: list[tuple[Target, Exchange]]) -> Delivery:
+        target = tries[0][0]
+        endpoint = EndpointId(self._technology, target.endpoint.name) if target.contact is not None else None
         return Delivery(
-            id=f"{message.id}.{index}",
             message=message,
-            endpoint=EndpointId(self._technology, known) if known else None,
-            contact=exchanges[0].target,
-            route=exchanges,
+            endpoint=endpoint,
+            contact=_shown(*tries[0]),
+            route=tries,
+            reachable=target.reachable,
+            # Contacts that are tried in turn have their turn together.
+            lane=str(endpoint) if self._fork == "first" and endpoint is not None else "",
         )
 
-    def deliver(self, delivery: Delivery) -> None:
-        """Sends to the first exchange of the route; the rest are tried when it fails (``fork = first``)."""
-        exchanges = delivery.route
-        assert isinstance(exchanges, list)
-        self._start(delivery, exchanges, 0)
+    def deliver(self, delivery: Delivery, done: Done) -> None:
+        """Sends to the first target of the route; the rest are tried when it fails (``fork = first``)."""
+        self._start(delivery, done, 0)
 
-    def _start(self, delivery: Delivery, exchanges: list[Exchange], index: int) -> None:
-        exchange = exchanges[index]
-        done = partial(self._ended, delivery, exchanges, index)
+    def _start(self, delivery: Delivery, report: Done, index: int) -> None:
+        tries = delivery.route
+        assert isinstance(tries, list)
+        exchange: Exchange = tries[index][1]
+        done = partial(self._ended, delivery, report, index)
         if "message" in exchange.endpoint.follow_redirect_methods:
             Redirection(self._exchanges, exchange, done).start()
         else:
             self._exchanges.start(exchange, done)
 
-    def _ended(self, delivery: Delivery, exchanges: list[Exchange], index: int, outcome: Outcome) -> None:
-        following = index + 1
-        if not outcome.success and following < len(exchanges):
-            self._start(delivery, exchanges, following)
+    def _ended(self, delivery: Delivery, report: Done, index: int, outcome: Outcome) -> None:
+        tries = delivery.route
+        assert isinstance(tries, list)
+        if not outcome.success and index + 1 < len(tries):
+            self._start(delivery, report, index + 1)
             return
-        self._reports.delivery(
+        report(
             DeliveryReport(
                 delivery=delivery,
                 state=DeliveryState.DELIVERED if outcome.success else DeliveryState.FAILED,
                 status_code=outcome.status,
                 reason=outcome.reason,
+                contact=_shown(*tries[index]),
             )
         )
+
+
+def _shown(target: Target, exchange: Exchange) -> str:
+    """The contact's URI as the registry has it, or where else it goes."""
+    return target.contact.uri if target.contact is not None else exchange.target
 
 
 # ---- texts that come in

@@ -9,8 +9,8 @@ import re
 from typing import NamedTuple
 
 from switchroom.core.registry import Registry
-from switchroom.model.endpoint import Contact, ContactStatus
-from switchroom.model.errors import EndpointNotFound, InvalidParameter
+from switchroom.model.endpoint import Contact, ContactStatus, EndpointId
+from switchroom.model.errors import EndpointNotFound, InvalidParameter, NoContact
 from switchroom.model.settings import SipEndpointSettings
 from switchroom.tech.sip.directory import Directory
 from switchroom.wire.sip.errors import SipError
@@ -35,6 +35,8 @@ class Target(NamedTuple):
     contact: Contact | None = None
     #: Name for the To header, when the caller gave one.
     display: str = ""
+    #: False for a contact known to be unreachable while another is not.
+    reachable: bool = True
 
 
 def refuse_control(name: str, text: str) -> None:
@@ -68,7 +70,7 @@ class Names:
         """The grammar of spec/sip.md 1.2. All contacts it means, at least one.
 
         Raises:
-            EndpointNotFound: no such endpoint, no contact, or no default endpoint for a URI.
+            EndpointNotFound: no such endpoint or no default endpoint for a URI; NoContact: an endpoint without one.
             InvalidParameter: a URI that can not be parsed.
         """
         refuse_control("to", text)
@@ -105,14 +107,20 @@ class Names:
         return self._endpoint(self._directory.general.default_outbound_endpoint)
 
     def _reach(self, endpoint: SipEndpointSettings) -> list[Target]:
-        """Its contacts; those known to be unreachable only when there is no other (ruling 10)."""
-        return _targets(endpoint, self.contacts(endpoint))
+        """Its contacts, those known to be unreachable marked (ruling 10)."""
+        contacts = self.contacts(endpoint)
+        if not contacts:
+            raise NoContact(EndpointId(self._technology, endpoint.name))
+        return _targets(endpoint, contacts)
 
     def _through(self, endpoint: SipEndpointSettings, rest: str) -> list[Target]:
         """``endpoint/URI``, ``endpoint/aor`` or ``endpoint/user@host``."""
         if not _is_uri(rest):
             if rest in self._directory.aors:
-                return _targets(endpoint, self._registry.contacts(self._technology, rest))
+                contacts = self._registry.contacts(self._technology, rest)
+                if not contacts:
+                    raise EndpointNotFound
+                return _targets(endpoint, contacts)
             if "@" not in rest:
                 raise EndpointNotFound(f"Endpoint not found: {rest} is no address of record")
             rest = f"sip:{rest}"
@@ -217,11 +225,10 @@ class Names:
 
 
 def _targets(endpoint: SipEndpointSettings, contacts: list[Contact]) -> list[Target]:
-    """Where to reach contacts; those known to be unreachable only when there is no other (ruling 10)."""
-    if not contacts:
-        raise EndpointNotFound
-    reachable = [c for c in contacts if c.status is not ContactStatus.UNREACHABLE]
-    return [Target(endpoint, parse_uri(c.uri), c) for c in reachable or contacts]
+    """Where to reach contacts; those known to be unreachable are marked, unless all are (ruling 10)."""
+    reachable = [c.status is not ContactStatus.UNREACHABLE for c in contacts]
+    none = not any(reachable)
+    return [Target(endpoint, parse_uri(c.uri), c, "", r or none) for c, r in zip(contacts, reachable, strict=True)]
 
 
 def request_uri(uri: Uri, endpoint: SipEndpointSettings) -> str:
@@ -241,7 +248,7 @@ def to_header(target: Target) -> NameAddr:
 
 def latest(targets: list[Target]) -> Target:
     """The most recently registered of the reachable (ruling 8); static contacts keep their order."""
-    return max(targets, key=lambda t: t.contact.registered if t.contact is not None else 0.0)
+    return max(targets, key=lambda t: (t.reachable, t.contact.registered if t.contact is not None else 0.0))
 
 
 def _is_uri(text: str) -> bool:

@@ -47,7 +47,9 @@ class Qualification:
         clock: Clock,
         token: Callable[[], str],
         random: Random,
+        changed: Callable[[Contact], None],
     ) -> None:
+        """``changed`` hears of a contact whose status is another one."""
         self._technology = technology
         self._directory = directory
         self._registry = registry
@@ -57,13 +59,14 @@ class Qualification:
         self._clock = clock
         self._token = token
         self._random = random
+        self._changed = changed
         self._watched: dict[tuple[str, str], _Watch] = {}
 
-    def watch(self, contact: Contact) -> None:
+    def watch(self, contact: Contact, *, later: bool = False) -> None:
         """Begins with a contact, when its address of record is qualified and an endpoint uses it.
 
-        A registered contact is asked at once, a static one after a random part of its frequency, so that
-        a restart makes no storm.
+        A contact that registers is asked at once; a static one, and one that registered before a restart
+        (``later``), after a random part of its frequency, so that a restart makes no storm.
         """
         settings = self._directory.aors.get(contact.aor)
         key = (contact.aor, contact.uri)
@@ -73,7 +76,7 @@ class Qualification:
             return
         watch = self._watched[key] = _Watch(settings)
         delay = 0.0
-        if contact.static:
+        if contact.static or later:
             spread = self._directory.general.max_initial_qualify_time or settings.qualify_frequency
             delay = self._random.random() * min(settings.qualify_frequency, spread)
         watch.next = self._schedule.at(self._clock.monotonic() + delay, partial(self._ask, key, watch))
@@ -145,7 +148,10 @@ class Qualification:
         """Records an outcome, unless the contact is another one by now."""
         watch.asking = False
         if self._watched.get((aor.name, uri)) is watch:
-            self._bus.publish(self._registry.qualify(aor, uri, status, roundtrip_usec))
+            events = self._registry.qualify(aor, uri, status, roundtrip_usec)
+            if events:
+                self._changed(aor.contacts[uri])
+                self._bus.publish(events)
 
     def stop_asking(self, exchange: Exchange) -> None:
         """Ends the retransmissions of a question whose time is up."""

@@ -144,6 +144,7 @@ class Registrar:
                 call_id=call_id,
                 cseq=cseq,
                 instance=(name_addr.params.get("+sip.instance") or "")[:MAX_SHOWN],
+                listener=flow.local,
                 flow=flow,
             )
             changes[text] = Bind(aor, contact)

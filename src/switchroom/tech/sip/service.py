@@ -18,14 +18,16 @@ from switchroom.core.bus import Bus
 from switchroom.core.ports import Alarm, Clock, Reports, Resolver, Timers
 from switchroom.core.registry import AddressOfRecord, Registry
 from switchroom.core.schedule import Deadline, Schedule
+from switchroom.core.storage import ContactStore, StoreUnavailable
 from switchroom.model.change import SipChange
 from switchroom.model.endpoint import Contact, EndpointId
-from switchroom.model.errors import EndpointNotFound, InvalidParameter, Overloaded
+from switchroom.model.errors import Conflict, EndpointNotFound, Full, InvalidParameter, Overloaded
 from switchroom.model.events import TextMessageReceived
-from switchroom.model.message import Delivery, Referral, TextMessage
+from switchroom.model.message import Delivery, DeliveryReport, Referral, TextMessage
 from switchroom.model.settings import AorSettings, IdentifySettings, SipEndpointSettings, SipSettings
 from switchroom.tech.sip.answer import Answer, Bind
 from switchroom.tech.sip.authentication import Authenticator
+from switchroom.tech.sip.bindings import Bindings
 from switchroom.tech.sip.directory import Directory
 from switchroom.tech.sip.exchange import DEFAULT_PORT, Exchange, Exchanges
 from switchroom.tech.sip.limits import MAX_TEXT
@@ -59,7 +61,15 @@ class Switch(Protocol):
         headers: dict[str, str],
         *,
         max_forwards: int | None,
-    ) -> TextMessage: ...
+    ) -> object: ...
+
+    def keeps(self, endpoint: EndpointId) -> bool:
+        """Whether it takes texts to an endpoint without a contact."""
+        ...
+
+    def refreshed(self, technology: str, contact: str) -> None:
+        """A contact registered again."""
+        ...
 
 
 class SipTechnology:
@@ -75,6 +85,8 @@ class SipTechnology:
         reports: Reports,
         clock: Clock,
         timers: Timers,
+        schedule: Schedule,
+        contacts: ContactStore,
         resolver: Resolver,
         token: Callable[[], str],
         secret: bytes,
@@ -83,7 +95,7 @@ class SipTechnology:
         fork: str = "all",
     ) -> None:
         """``token`` makes unguessable text for tags and branches, ``secret`` signs nonces, ``node`` tells
-        this server's Via branches from those of others.
+        this server's Via branches from those of others, ``contacts`` keeps who registered.
         """
         self.name = name
         self._registry = registry
@@ -94,7 +106,7 @@ class SipTechnology:
         self._directory = directory = Directory(settings)
         general = settings.general
         self._stack = Stack(node=node, token=token, t1=general.timer_t1, timeout=general.timer_b)
-        self._schedule = Schedule()
+        self._schedule = schedule
         self._transports = Transports()
         self._alarm: Alarm | None = None
         self._alarm_at = 0.0
@@ -105,10 +117,11 @@ class SipTechnology:
         self._exchanges = exchanges = Exchanges(
             self._stack, self._transports, directory, resolver, clock, token, self._flush
         )
-        self._messaging = Messaging(name, directory, names, exchanges, reports, token, fork)
-        self._referring = Referring(directory, names, exchanges, reports, self._schedule, clock, token)
+        self._messaging = Messaging(name, directory, names, exchanges, token, fork)
+        self._referring = Referring(directory, names, exchanges, reports, schedule, clock, token)
+        self._bindings = Bindings(name, contacts, clock)
         self._qualification = Qualification(
-            name, directory, registry, bus, exchanges, self._schedule, clock, token, random
+            name, directory, registry, bus, exchanges, schedule, clock, token, random, self._bindings.keep
         )
         self._steps = Steps(
             directory,
@@ -132,7 +145,11 @@ class SipTechnology:
         self._switch = switch
 
     async def start(self) -> None:
-        """Makes the endpoints and static contacts known and begins to qualify."""
+        """Makes the endpoints and contacts known, those registered before a restart too, and begins to qualify.
+
+        Raises:
+            StoreUnavailable: the contacts can not be read.
+        """
         for settings in self._directory.aors.values():
             self._registry.declare(self.name, settings.name, qualified=settings.qualify_frequency > 0)
         for endpoint in self._directory.endpoints.values():
@@ -140,6 +157,8 @@ class SipTechnology:
             self._bus.publish(self._registry.add(EndpointId(self.name, endpoint.name), known))
         for settings in self._directory.aors.values():
             self._bind_static(self._registry.declare(self.name, settings.name), settings)
+        for contact in await self._bindings.load(self._directory.aors, self._transports.listeners):
+            self._bind_again(contact)
         await asyncio.gather(*(self._identify_host(*named) for named in self._directory.unresolved))
         self._arm()
 
@@ -171,6 +190,14 @@ class SipTechnology:
             self._end_expiry(aor, uri)
             self._bus.publish(self._registry.bind(aor, contact))
             self._qualification.watch(contact)
+
+    def _bind_again(self, contact: Contact) -> None:
+        """A contact that registered before a restart, unless it has done so again by now."""
+        aor = self._registry.declare(self.name, contact.aor)
+        if contact.uri not in aor.contacts:
+            self._bus.publish(self._registry.bind(aor, contact))
+            self._keep_until(aor, contact)
+            self._qualification.watch(contact, later=True)
 
     # ---- the configuration changes
 
@@ -290,8 +317,11 @@ class SipTechnology:
                 new = change.contact.uri not in change.aor.contacts
                 self._bus.publish(self._registry.bind(change.aor, change.contact, repeat=self._tells_refreshes))
                 self._keep_until(change.aor, change.contact)
+                self._bindings.keep(change.contact)
                 if new:
                     self._qualification.watch(change.contact)
+                elif self._switch is not None:
+                    self._switch.refreshed(self.name, change.contact.uri)
             else:
                 self._take_away(change.aor, change.uri)
 
@@ -321,6 +351,7 @@ class SipTechnology:
         """A contact ends, and all that was still to happen to it."""
         self._end_expiry(aor, uri)
         self._qualification.forget(aor.name, uri)
+        self._bindings.forget(aor.name, uri)
         self._bus.publish(self._registry.unbind(aor, uri))
 
     def _end_expiry(self, aor: AddressOfRecord, uri: str) -> None:
@@ -339,7 +370,7 @@ class SipTechnology:
         plain = media is not None and media[0] == "text/plain"
         user = request.uri.unescaped_user
         target = self._directory.by_name(user, request.uri.host) if user else None
-        here = target is not None and any(self._names.contacts(target))
+        here = target is not None and (any(self._names.contacts(target)) or self._keeps(target))
         if media is None or not (plain or here):
             return Answer(415, [("Accept", "text/plain")])
         if (request.first("content-encoding") or "identity").lower() != "identity":
@@ -363,6 +394,9 @@ class SipTechnology:
         task.add_done_callback(self._switching.discard)
         return None
 
+    def _keeps(self, endpoint: SipEndpointSettings) -> bool:
+        return self._switch is not None and self._switch.keeps(EndpointId(self.name, endpoint.name))
+
     async def _pass_on(self, incoming: RequestReceived, target: SipEndpointSettings) -> None:
         """Hands a text to the message service; 202 once it is kept (RFC 3428 7)."""
         request = incoming.request
@@ -381,13 +415,14 @@ class SipTechnology:
             answer = Answer(415, [("Accept", "text/plain")], "Text Is Not UTF-8")
         except EndpointNotFound:
             answer = Answer(480)
-        except Overloaded:
+        except (Overloaded, Conflict, Full, StoreUnavailable) as error:
+            # The phone is told at once and may try again (threats.md R04).
             answer = Answer(503)
+            log.warning("a text was not switched", target=target.name, error=str(error))
         except InvalidParameter as error:
             answer = Answer(400)
             log.info("a text was not switched", target=target.name, error=str(error))
         except Exception:
-            # A store that fails: the phone is told at once and may try again (threats.md R04).
             answer = Answer(500)
             log.exception("a text was not switched", target=target.name)
         self._answer(incoming, answer)
@@ -398,8 +433,8 @@ class SipTechnology:
     def plan(self, message: TextMessage) -> Sequence[Delivery]:
         return self._messaging.plan(message)
 
-    def deliver(self, delivery: Delivery) -> None:
-        self._messaging.deliver(delivery)
+    def deliver(self, delivery: Delivery, done: Callable[[DeliveryReport], None]) -> None:
+        self._messaging.deliver(delivery, done)
 
     def refer(self, referral: Referral) -> None:
         self._referring.refer(referral)
@@ -418,11 +453,8 @@ class SipTechnology:
         self._arm()
 
     def _arm(self) -> None:
-        """One alarm, for the earlier of the stack's timers and the schedule."""
+        """One alarm for all of the stack's timers."""
         due = self._stack.next_timer()
-        scheduled = self._schedule.next_due()
-        if due is None or (scheduled is not None and scheduled < due):
-            due = scheduled
         if due is None or (self._alarm is not None and self._alarm_at <= due):
             return
         if self._alarm is not None:
@@ -432,9 +464,7 @@ class SipTechnology:
 
     def _ring(self) -> None:
         self._alarm = None
-        now = self._clock.monotonic()
-        self._schedule.run(now)
-        self._stack.handle_timer(now)
+        self._stack.handle_timer(self._clock.monotonic())
         self._drain()
 
 

@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from support.sip_world import HERE, SipWorld, aor, auth, authorized, phone, reply, request, settings
-from switchroom.model.endpoint import ContactStatus
-from switchroom.model.errors import EndpointNotFound, InvalidParameter, Overloaded
+from switchroom.core.storage import StoreUnavailable
+from switchroom.model.endpoint import ContactStatus, EndpointId
+from switchroom.model.errors import Conflict, EndpointNotFound, Full, InvalidParameter, Overloaded
 from switchroom.model.events import TextMessageReceived
 from switchroom.model.message import DeliveryState, TextMessage
 from switchroom.model.settings import IdentifySettings, SipGlobalSettings
@@ -316,7 +317,15 @@ async def test_a_text_in_an_encoding_nobody_here_knows_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "status"), [(OSError("disk full"), 500), (Overloaded("full"), 503), (InvalidParameter("no"), 400)]
+    ("error", "status"),
+    [
+        (OSError("a fault"), 500),
+        (StoreUnavailable("disk full"), 503),
+        (Full("full"), 503),
+        (Conflict("too many"), 503),
+        (Overloaded("full"), 503),
+        (InvalidParameter("no"), 400),
+    ],
 )
 async def test_a_text_that_can_not_be_kept_is_answered_at_once(error: Exception, status: int) -> None:
     w = await world()
@@ -324,6 +333,11 @@ async def test_a_text_that_can_not_be_kept_is_answered_at_once(error: Exception,
     class Broken:
         async def send_to(self, *given: object, **named: object) -> TextMessage:
             raise error
+
+        def keeps(self, endpoint: EndpointId) -> bool:
+            return False
+
+        def refreshed(self, technology: str, contact: str) -> None: ...
 
     w.sip.switch_to(Broken())
     assert w.receive(text_from("carol", to="trunk", extra="X-Carol: yes\nContent-Type: text/plain\n")) == []

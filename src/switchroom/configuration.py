@@ -16,7 +16,8 @@ import structlog
 from msgspec.structs import replace
 
 from switchroom.conf import Problem, read_directory
-from switchroom.conf.difference import listed_difference, restarts, sip_difference, slices
+from switchroom.conf.difference import listed_difference, restarts, same, sip_difference, slices
+from switchroom.conf.pjsip import is_open
 from switchroom.conf.sorcery import CLASSES, WRITABLE, Fields, Kind, Unfit, Workshop, find, is_secret, merge, show
 from switchroom.core.configuration import Field, Reloaded, patch, separate
 from switchroom.core.storage import ObjectStore, StoreUnavailable
@@ -28,7 +29,13 @@ from switchroom.model.errors import (
     ObjectReadOnly,
     Overloaded,
 )
-from switchroom.model.settings import AriSettings, Configuration, ListedEndpoint, SipSettings
+from switchroom.model.settings import (
+    AriSettings,
+    Configuration,
+    ListedEndpoint,
+    SipEndpointSettings,
+    SipSettings,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -66,10 +73,10 @@ class _Plan(NamedTuple):
 
 class LiveConfiguration:
     """See ``core.configuration.LiveObjects``. ``directory`` is read again on reload, None for a configuration
-    that has no files; without a ``store`` what is made at run time lives as long as the process.
+    that has no files; ``store`` keeps what is made at run time.
     """
 
-    def __init__(self, configuration: Configuration, directory: Path | None, store: ObjectStore | None) -> None:
+    def __init__(self, configuration: Configuration, directory: Path | None, store: ObjectStore) -> None:
         self._started = configuration
         self._files = configuration
         self._directory = directory
@@ -86,12 +93,11 @@ class LiveConfiguration:
         """Takes in what was made in earlier runs; the settings to serve SIP with, None when it is off."""
         if self._files.sip is None:
             return None
-        if self._store is not None:
-            workshop = _workshop(self._files)
-            for path, name, fields in await self._store.all():
-                kind = WRITABLE.get(path.rpartition("/")[2])
-                if kind is not None:
-                    self._made[kind.name, name] = _restore(workshop, kind, name, fields)
+        workshop = _workshop(self._files)
+        for path, name, fields in await self._store.all():
+            kind = WRITABLE.get(path.rpartition("/")[2])
+            if kind is not None:
+                self._made[kind.name, name] = _restore(workshop, kind, name, fields)
         for warning in _overruled(self._files.sip, self._made):
             log.warning(warning)
         self._served = _join(self._files.sip, self._made)
@@ -112,7 +118,9 @@ class LiveConfiguration:
     # ---- objects
 
     def read(self, config_class: str, object_type: str, object_id: str) -> list[Field]:
-        kind = self._kind(config_class, object_type)
+        return self._fields(self._kind(config_class, object_type), object_id)
+
+    def _fields(self, kind: Kind, object_id: str) -> list[Field]:
         settings = find(self._served, kind, object_id)
         if settings is None:
             raise _no_object(object_id)
@@ -120,10 +128,15 @@ class LiveConfiguration:
         fields = show(kind, settings, made.fields if made else ())
         return [Field(name, text, is_secret(kind, name)) for name, text in fields]
 
+    # A caller who goes away in the middle leaves no change half done: hence the shields.
+
     async def write(
         self, config_class: str, object_type: str, object_id: str, fields: Sequence[tuple[str, str]]
     ) -> list[Field]:
         kind = self._kind(config_class, object_type)
+        return await asyncio.shield(self._write(kind, object_id, fields))
+
+    async def _write(self, kind: Kind, object_id: str, fields: Sequence[tuple[str, str]]) -> list[Field]:
         async with self._lock:
             known = find(self._served, kind, object_id) is not None
             if not kind.writable or self._in_files(kind, object_id):
@@ -145,11 +158,15 @@ class LiveConfiguration:
             await self._keep(kind, object_id, merged)
             self._made[kind.name, object_id] = _Made(merged, settings)
             self._apply(kind, object_id, settings)
-        log.info("an object was written", kind=kind.name, name=object_id)
-        return self.read(config_class, object_type, object_id)
+            log.info("an object was written", kind=kind.name, name=object_id)
+            if isinstance(settings, SipEndpointSettings) and is_open(settings):
+                log.warning("anybody who writes the name of the endpoint in From is let in", name=object_id)
+            return self._fields(kind, object_id)
 
     async def delete(self, config_class: str, object_type: str, object_id: str) -> None:
-        kind = self._kind(config_class, object_type)
+        await asyncio.shield(self._delete(self._kind(config_class, object_type), object_id))
+
+    async def _delete(self, kind: Kind, object_id: str) -> None:
         async with self._lock:
             if (kind.name, object_id) not in self._made or self._in_files(kind, object_id):
                 if find(self._served, kind, object_id) is None:
@@ -174,8 +191,6 @@ class LiveConfiguration:
 
     async def _keep(self, kind: Kind, name: str, fields: Fields | None) -> None:
         """Returns when the store has it; None for fields deletes."""
-        if self._store is None:
-            return
         path = f"res_pjsip/{kind.name}"
         try:
             if fields is None:
@@ -195,12 +210,15 @@ class LiveConfiguration:
     async def reload(self) -> Reloaded:
         if self._directory is None:
             raise ConfigurationUnusable("The server was not started from a configuration directory")
+        return await asyncio.shield(self._reload(self._directory))
+
+    async def _reload(self, directory: Path) -> Reloaded:
         async with self._lock:
-            plan = await asyncio.to_thread(self._plan, self._directory)
+            plan = await asyncio.to_thread(self._plan, directory)
             reloaded = self._report(plan)
             before, self._files = self._files, plan.configuration
             self._made = plan.made
-            if before.ari != plan.configuration.ari:
+            if not same(before.ari, plan.configuration.ari):
                 self._on_ari(plan.configuration.ari)
             self._on_listed(plan.gone, plan.came)
             for part in plan.parts:

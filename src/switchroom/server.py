@@ -9,6 +9,7 @@ import asyncio
 import gc
 import secrets
 import signal
+import ssl
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -30,24 +31,24 @@ from switchroom.core.registry import Registry
 from switchroom.core.schedule import Schedule
 from switchroom.core.storage import ContactStore, StoreUnavailable
 from switchroom.core.technologies import Technologies
+from switchroom.listeners import Listeners
 from switchroom.logs import configure_logs
 from switchroom.model.endpoint import EndpointId, EndpointState
 from switchroom.model.errors import ConfigurationUnusable
 from switchroom.model.settings import (
     Configuration,
+    HttpSettings,
     ListedEndpoint,
+    OutboundSettings,
     SipSettings,
     SwitchroomSettings,
     TransportSettings,
 )
+from switchroom.net.certificates import client_context, server_context
 from switchroom.net.dns import Resolver
-from switchroom.net.source_address import source_address
-from switchroom.net.udp import UdpListener
 from switchroom.store.memory import MemoryStore
 from switchroom.store.sqlite import SqliteStore
 from switchroom.tech.sip.service import SipTechnology
-from switchroom.tech.sip.transports import Listener
-from switchroom.wire.sip.flow import Flow
 
 log = structlog.get_logger(__name__)
 
@@ -92,6 +93,7 @@ class Server:
         self._referrals = Referrals(self._technologies, self._clock, self._bus)
         self._messages: Messages | None = None
         self._sip: SipTechnology | None = None
+        self._listeners: Listeners | None = None
         self._live: LiveConfiguration | None = None
         self._reloading: asyncio.Task[None] | None = None
 
@@ -111,7 +113,7 @@ class Server:
         # It may send because of what it hears: applications hear the cause first.
         self._bus.attach(messages, last=True)
         self._list((), self.configuration.listed)
-        live = LiveConfiguration(self.configuration, self._directory, store.objects if self._state else None)
+        live = LiveConfiguration(self.configuration, self._directory, store.objects)
         live.serve(listed=self._list)
         try:
             settings = await live.load()
@@ -177,47 +179,21 @@ class Server:
         )
         sip.switch_to(messages)
         self._technologies.add(sip)
+        listeners = self._listeners = Listeners(sip, closing)
         addresses = {}
         for transport in settings.transports.values():
-            if transport.protocol != "udp":
-                log.warning(
-                    "transport is not served yet, only udp is", transport=transport.name, at=str(transport.source)
-                )
-                continue
-            addresses[transport.name] = await self._listen(sip, transport, closing)
+            address = await _listen(listeners, transport)
+            if address is not None:
+                addresses[transport.name] = address
         await sip.start()
         live.serve(sip=sip.apply)
         closing.push_async_callback(sip.stop)
         return addresses
 
-    async def _listen(
-        self, sip: SipTechnology, transport: TransportSettings, closing: AsyncExitStack
-    ) -> tuple[str, int]:
-        name = transport.name
-
-        def receive(data: bytes, host: str, port: int) -> None:
-            sip.receive(data, Flow("udp", name, host, port))
-
-        def refused(host: str, port: int, reason: OSError) -> None:
-            sip.unreachable(Flow("udp", name, host, port))
-
-        try:
-            udp = await UdpListener.open(
-                transport.bind_host, transport.bind_port, receive, after=_nothing, error=refused
-            )
-        except (OSError, ValueError) as error:
-            where = f"{transport.bind_host}:{transport.bind_port}"
-            raise StartError(f"{transport.source}: can not listen on udp {where}: {_reason(error)}") from error
-        closing.callback(udp.close)
-        host, port = udp.address
-        ipv6 = ":" in host
-        sip.attach(Listener(transport, host, port, udp.send, partial(source_address, ipv6=ipv6)))
-        return host, port
-
     async def _start_ari(self, messages: Messages, live: LiveConfiguration, closing: AsyncExitStack) -> str:
         configuration = self.configuration
         if not configuration.http.enabled:
-            log.warning("http.conf does not enable HTTP: there is no ARI")
+            log.warning("http.conf does not enable HTTP: there is no ARI, and no WebSocket for phones")
             return ""
         service = AriService(
             configuration.http,
@@ -230,14 +206,31 @@ class Server:
             configuration.switchroom.entity_id or _entity_id(),
             self._clock,
             live,
+            tls=_tls(configuration.http),
+            outbound_tls={
+                name: _outbound_tls(outbound)
+                for name, outbound in configuration.ari.outbound.items()
+                if outbound.uri.startswith("wss:")
+            },
         )
         live.serve(ari=service.reconfigure)
+        servername = configuration.http.servername
+        browsers = self._listeners.browsers(servername) if self._listeners is not None else None
+        if browsers is not None:
+            service.mount("/ws", browsers.serve)
         try:
             host, port = await service.start()
         except OSError as error:
             where = f"{configuration.http.bind_host}:{configuration.http.bind_port}"
+            if configuration.http.tls_enabled:
+                where += f" or {configuration.http.tls_bind_host or '*'}:{configuration.http.tls_bind_port}"
             raise StartError(f"http.conf: can not listen on tcp {where}: {_reason(error)}") from error
+        if service.tls_address is not None:
+            log.info("ari is served with TLS", host=service.tls_address[0], port=service.tls_address[1])
         closing.push_async_callback(service.stop)
+        if browsers is not None:
+            browsers.attach(host, port)
+            closing.callback(browsers.stop)
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     def reload(self) -> None:
@@ -289,6 +282,14 @@ async def serve(
     return 0
 
 
+async def _listen(listeners: Listeners, transport: TransportSettings) -> tuple[str, int] | None:
+    try:
+        return await listeners.open(transport)
+    except (OSError, ValueError) as error:
+        where = f"{transport.protocol} {transport.bind_host}:{transport.bind_port}"
+        raise StartError(f"{transport.source}: can not listen on {where}: {_reason(error)}") from error
+
+
 async def _reload(live: LiveConfiguration) -> None:
     try:
         for problem in (await live.reload()).problems:
@@ -309,6 +310,29 @@ def message_terms(settings: SwitchroomSettings) -> MessageTerms:
         keep_body=settings.keep_body,
         max_waiting=settings.max_waiting,
     )
+
+
+def _tls(settings: HttpSettings) -> ssl.SSLContext | None:
+    """For the HTTP listener with TLS, None when there is to be none."""
+    if not settings.tls_enabled:
+        return None
+    try:
+        return server_context(settings.tls_cert_file, settings.tls_key_file)
+    except ValueError as error:
+        raise StartError(f"http.conf: {error}") from error
+
+
+def _outbound_tls(settings: OutboundSettings) -> ssl.SSLContext:
+    try:
+        context = client_context(
+            settings.cert_file, settings.key_file, ca_file=settings.ca_file, verify_server=settings.verify_server
+        )
+        if settings.ca_path:
+            context.load_verify_locations(capath=settings.ca_path)
+    except (OSError, ValueError) as error:
+        raise StartError(f"{settings.source}: {error}") from error
+    context.check_hostname = settings.verify_server and settings.verify_hostname
+    return context
 
 
 def _prepare_state(state: Path) -> None:
@@ -342,7 +366,3 @@ def _entity_id() -> str:
 
 def _reason(error: Exception) -> str:
     return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-
-
-def _nothing() -> None:
-    """Each datagram's work is done when it was received; a batch needs no more."""

@@ -13,7 +13,16 @@ WHO: dict[str, tuple[str, str] | None] = {
     "read-only": ("reader", "readpw"),
     "read-write": ("asterisk", "asterisk"),
 }
-VALUES = {"tech": "PJSIP", "resource": "carol", "deviceName": "Stasis:x", "eventName": "e", "applicationName": "a"}
+VALUES = {
+    "tech": "PJSIP",
+    "resource": "carol",
+    "deviceName": "Stasis:x",
+    "eventName": "e",
+    "applicationName": "a",
+    "configClass": "res_pjsip",
+    "objectType": "aor",
+    "id": "x",
+}
 
 
 def methods(route: Route) -> list[str]:
@@ -76,11 +85,13 @@ async def test_a_refused_request_changes_nothing() -> None:
             await edge.ask("POST", "/ari/applications/a/subscription?eventSource=endpoint:", auth=auth)
             await edge.ask("PUT", "/ari/applications/a/eventFilter", body=b'{"allowed":[{"type":"A"}]}', auth=auth)
             await edge.ask("PUT", "/ari/deviceStates/Stasis:x?deviceState=INUSE", auth=auth)
+            await edge.ask("PUT", "/ari/asterisk/config/dynamic/res_pjsip/aor/x", auth=auth)
             await edge.ask("PUT", "/ari/endpoints/PJSIP/carol/sendMessage?from=x", auth=auth)
             await edge.ask("POST", "/ari/endpoints/PJSIP/carol/refer?from=x&refer_to=alice", auth=auth)
         document = (await edge.ask("GET", "/ari/applications/a", auth=RW)).json
         assert not any(value for key, value in document.items() if key != "name")
         assert (await edge.ask("GET", "/ari/deviceStates", auth=RW)).json == []
+        assert (await edge.ask("GET", "/ari/asterisk/config/dynamic/res_pjsip/aor/x", auth=RW)).status == 404
         assert not edge.pjsip.messages
         assert not edge.pjsip.referrals
         await wire.close()

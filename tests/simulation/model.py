@@ -37,6 +37,8 @@ class Model:
     sent: list[Sent] = field(default_factory=list)
     committed: dict[tuple[str, str], float] = field(default_factory=dict)
     gone_at_some_time: set[str] = field(default_factory=set)
+    #: Messages whose last change a crash took: they are taken up again where the disk has them, so late.
+    taken_back: set[str] = field(default_factory=set)
 
     def note_committed(self, record: MessageRecord, at: float) -> None:
         for delivery in record.deliveries:
@@ -55,7 +57,8 @@ class Model:
                 if sent is None or sent.body != receipt.body or sent.to != endpoint:
                     found.append(f"{contact} got {receipt}, which nobody sent it")
                     continue
-                if receipt.message_id not in (r.message_id for c, r in had[receipt.message_id] if c == contact):
+                first = contact not in (c for c, _ in had[receipt.message_id])
+                if first and receipt.message_id not in self.taken_back:
                     order.append(sent.sequence)
                 had[receipt.message_id].append((contact, receipt))
                 known = self.committed.get((receipt.message_id, contact))

@@ -27,7 +27,7 @@ from switchroom.tech.sip.transports import Listener
 from switchroom.wire.sip.flow import Flow
 
 #: Virtual seconds of disorder, and of calm afterwards: every pause between attempts is shorter than that.
-DISORDER = 900.0
+DISORDER = 600.0
 CALM = 4_000.0
 
 
@@ -55,6 +55,7 @@ class World:
         self.clock = VirtualClock()
         self.timers = VirtualTimers(self.clock)
         self.journal = ListJournal()
+        self.journal.written = lambda record: self.model.note_committed(record, self.clock.now)
         self.contacts = KeptContacts()
         self.model = Model()
         self.network = self._network(random)
@@ -178,7 +179,6 @@ class World:
             if asyncio.iscoroutine(outcome):
                 await outcome
             await settle()
-            self._look_at_disk()
         await self._calm_down()
         return self.model.faults(await self._records(), self._receipts())
 
@@ -193,7 +193,6 @@ class World:
             for made in self.phones:
                 made.register()
             await self.timers.pass_time(500.0)
-            self._look_at_disk()
             passed += 500.0
 
     async def _records(self) -> dict[str, MessageRecord]:
@@ -206,16 +205,11 @@ class World:
     def _receipts(self) -> dict[tuple[str, str], list[Receipt]]:
         return {(p.name, p.contact): p.receipts for p in self.phones}
 
-    def _look_at_disk(self) -> None:
-        for sent in self.model.sent:
-            if sent.accepted and (record := self.journal.committed(sent.message_id)) is not None:
-                self.model.note_committed(record, self.clock.now)
-
     # ---- what may happen
 
     async def _send(self) -> None:
         random = self.random
-        for _ in range(random.choice((1, 1, 1, 5, 30))):
+        for _ in range(random.choice((1, 1, 1, 4, 20))):
             offline = random.choice((None, None, True, False))
             to = random.choice(self.phones).name
             sent = Sent(to, f"text {len(self.model.sent)}", self.offline if offline is None else offline)
@@ -267,6 +261,7 @@ class World:
     async def _crash(self) -> None:
         # What was taken back is on disk, or the client has to ask again.
         lost = self.journal.owed()
+        self.model.taken_back |= lost
         await self.die()
         for sent in self.model.sent:
             if sent.cancelled and sent.message_id in lost:

@@ -43,7 +43,11 @@ class ListJournal:
         self._kept: dict[str, bytes] = {}
         self._owed: dict[str, bytes] = {}
         self._sequence = 0
+        #: When finished ones ended.
+        self._over: dict[str, float] = {}
         self.finds = 0
+        #: Hears of each message that is written.
+        self.written: Callable[[MessageRecord], None] = lambda record: None
 
     def committed(self, message_id: str) -> MessageRecord | None:
         packed = self._kept.get(message_id)
@@ -52,8 +56,9 @@ class ListJournal:
     def repair(self) -> None:
         """It works again: what was owed is written."""
         self.failing = False
-        self._kept.update(self._owed)
-        self._owed.clear()
+        owed, self._owed = self._owed, {}
+        for packed in owed.values():
+            self._keep(_unpack(packed))
 
     def owed(self) -> set[str]:
         """Messages whose last change is not written."""
@@ -77,7 +82,16 @@ class ListJournal:
 
     def update(self, record: MessageRecord, changed: Sequence[int] = ()) -> None:
         assert all(0 <= index < len(record.deliveries) for index in changed)
-        (self._owed if self.failing else self._kept)[record.id] = _pack(record)
+        if self.failing:
+            self._owed[record.id] = _pack(record)
+        else:
+            self._keep(record)
+
+    def _keep(self, record: MessageRecord) -> None:
+        self._kept[record.id] = _pack(record)
+        if record.over:
+            self._over[record.id] = record.updated
+        self.written(record)
 
     async def find(self, message_id: str) -> MessageRecord | None:
         self.finds += 1
@@ -110,13 +124,9 @@ class ListJournal:
         return [r for r in records if not r.state.final or any(not d.state.final for d in r.deliveries)]
 
     async def purge(self, finished_before: float) -> int:
-        over = [
-            r.id
-            for r in map(_unpack, self._kept.values())
-            if r.state.final and all(d.state.final for d in r.deliveries) and r.updated < finished_before
-        ]
+        over = [message_id for message_id, ended in self._over.items() if ended < finished_before]
         for message_id in over:
-            del self._kept[message_id]
+            del self._kept[message_id], self._over[message_id]
         return len(over)
 
 

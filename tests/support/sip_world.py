@@ -181,7 +181,9 @@ class SipWorld:
         )
         technologies = Technologies()
         technologies.add(self.sip)
-        self.messages = Messages(technologies, self.store.journal, self.clock, self.schedule, self.bus)
+        # Nothing rings here: a text is sent once, and what the technology makes of it is all there is.
+        apart = Schedule(self.clock, VirtualTimers(self.clock))
+        self.messages = Messages(technologies, self.store.journal, self.clock, apart, self.bus)
         self.bus.attach(self.messages)
         self.referrals = Referrals(technologies, self.clock, self.bus)
         self.sip.switch_to(self.messages)

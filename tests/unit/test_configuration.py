@@ -118,15 +118,8 @@ async def test_what_can_not_be_kept_is_not_in_effect(world: World) -> None:
         live.read(SIP, "aor", "carol")
 
 
-async def test_without_a_store_objects_live_as_long_as_the_process(world: World) -> None:
-    live = LiveConfiguration(read_directory(world.directory)[0], None, None)
-    await live.load()
-    await live.write(SIP, "aor", "bob", [("max_contacts", "2")])
-    assert await value(live, "aor", "bob", "max_contacts") == "2"
-
-
 async def test_without_sip_there_are_no_objects() -> None:
-    live = LiveConfiguration(Configuration(), None, None)
+    live = LiveConfiguration(Configuration(), None, MemoryStore().objects)
     assert await live.load() is None
     with pytest.raises(ObjectNotFound, match="configClass 'res_pjsip' not found"):
         live.read(SIP, "aor", "bob")
@@ -180,10 +173,12 @@ async def test_a_reload_tells_what_is_different_and_no_more(world: World) -> Non
     assert await live.reload() == nothing
     assert live.last_reload is not None
     assert world.told() == []
+    world.write(ari="; a comment\n" + ARI)
     world.write(pjsip="; a comment\n" + FILES.replace("max_contacts=1", "max_contacts=2"))
     reloaded = await live.reload()
     assert (reloaded.added, reloaded.changed, reloaded.removed) == (0, 1, 0)
     assert world.told() == [("aors", "alice", True)]
+    assert world.users == []
     assert await live.reload() == nothing
 
 
@@ -240,9 +235,9 @@ async def test_sip_is_not_switched_by_a_reload(world: World) -> None:
 
 
 async def test_users_and_listed_endpoints_change(world: World) -> None:
-    world.write(sip="[a]\ntype=friend\nhost=dynamic\n[b]\ntype=peer\n")
+    world.write(iax="[a]\ntype=friend\nhost=dynamic\n[b]\ntype=peer\n")
     live = await world.start()
-    world.write(sip="[b]\ntype=peer\nhost=dynamic\n[c]\ntype=peer\n", ari=ARI + "[bob]\ntype=user\npassword=y\n")
+    world.write(iax="[b]\ntype=peer\nhost=dynamic\n[c]\ntype=peer\n", ari=ARI + "[bob]\ntype=user\npassword=y\n")
     reloaded = await live.reload()
     assert (reloaded.added, reloaded.changed, reloaded.removed) == (1, 1, 1)
     assert world.listed == [(["a", "b"], ["b", "c"])]
@@ -263,3 +258,24 @@ async def test_many_problems_are_counted(world: World) -> None:
     problems = (await live.reload()).problems
     assert len(problems) == live_configuration.MAX_PROBLEMS + 1
     assert problems[-1] == "and 50 more; switchroom check shows all"
+
+
+async def test_a_caller_who_goes_away_leaves_no_change_half_done(world: World) -> None:
+    live = await world.start()
+    writing = asyncio.create_task(live.write(SIP, "aor", "bob", []))
+    reloading = asyncio.create_task(live.reload())
+    await asyncio.sleep(0)
+    writing.cancel()
+    reloading.cancel()
+    await asyncio.gather(writing, reloading, return_exceptions=True)
+    await live.write(SIP, "aor", "carol", [])
+    assert world.told() == [("aors", "bob", True), ("aors", "carol", True)]
+    assert live.last_reload is not None
+
+
+async def test_an_endpoint_that_is_open_to_all_is_told(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    live = await world.start()
+    await live.write(SIP, "endpoint", "bob", [("auth", "bob")])
+    assert "anybody" not in capsys.readouterr().out
+    await live.write(SIP, "endpoint", "bob", [("auth", "")])
+    assert "anybody who writes the name of the endpoint in From is let in" in capsys.readouterr().out

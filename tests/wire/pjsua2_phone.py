@@ -1,4 +1,4 @@
-"""A pjsua2 phone without sound, for a process of its own: ``pjsua2_phone.py NAME PASSWORD HOST:PORT``.
+"""A pjsua2 phone without sound, for a process of its own: ``pjsua2_phone.py NAME PASSWORD HOST:PORT TRANSPORT``.
 
 Tells what happens as JSON lines on standard output: ``["registered", STATUS]``, ``["message", FROM, TYPE, BODY]``,
 ``["sent", STATUS]``. Takes JSON lines on standard input: ``["send", URI, BODY]``, ``["unregister"]``. Ends at
@@ -15,6 +15,8 @@ import pjsua2 as pj
 
 #: Milliseconds the library is given between two looks at standard input.
 _TURN = 20
+
+_TRANSPORTS = {"udp": pj.PJSIP_TRANSPORT_UDP, "tcp": pj.PJSIP_TRANSPORT_TCP, "tls": pj.PJSIP_TRANSPORT_TLS}
 
 
 def tell(*what: object) -> None:
@@ -35,8 +37,8 @@ class Account(pj.Account):  # type: ignore[misc]
         tell("sent", status.code)
 
 
-def start(endpoint: pj.Endpoint, name: str, password: str, server: str) -> Account:
-    """Brings the library up on a free UDP port of 127.0.0.1 and registers."""
+def start(endpoint: pj.Endpoint, name: str, password: str, server: str, protocol: str) -> Account:
+    """Brings the library up on a free port of 127.0.0.1 and registers."""
     endpoint.libCreate()
     config = pj.EpConfig()
     config.logConfig.level = config.logConfig.consoleLevel = 0
@@ -45,12 +47,12 @@ def start(endpoint: pj.Endpoint, name: str, password: str, server: str) -> Accou
     endpoint.libInit(config)
     transport = pj.TransportConfig()
     transport.boundAddress = "127.0.0.1"
-    endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
+    endpoint.transportCreate(_TRANSPORTS[protocol], transport)
     endpoint.audDevManager().setNullDev()
     endpoint.libStart()
     settings = pj.AccountConfig()
     settings.idUri = f"sip:{name}@{server.partition(':')[0]}"
-    settings.regConfig.registrarUri = f"sip:{server}"
+    settings.regConfig.registrarUri = f"sip:{server};transport={protocol}"
     settings.regConfig.timeoutSec = 120
     settings.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", name, 0, password))
     account = Account()
@@ -73,7 +75,7 @@ def carry_out(account: Account, what: str, *arguments: str) -> None:
 
 def main() -> None:
     endpoint = pj.Endpoint()
-    account = start(endpoint, *sys.argv[1:4])
+    account = start(endpoint, *sys.argv[1:5])
     while True:
         endpoint.libHandleEvents(_TURN)
         if select.select([sys.stdin], [], [], 0)[0]:

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from support.ari import ari_client
-from support.config import Address, free_port, user, write_config
+from support.config import Address, free_port, user
 from support.events import events
 from support.programs import need_program
 from support.server import RunningServer, running_server
+from support.transports import addresses, write_transports
 from support.wait import until
 from wire.process import Program, program
 
@@ -55,10 +56,15 @@ class Baresip:
 
 
 @asynccontextmanager
-async def baresip(path: str, folder: Path, name: str, password: str, server: Address) -> AsyncIterator[Baresip]:
+async def baresip(
+    path: str, folder: Path, name: str, password: str, server: Address, transport: str
+) -> AsyncIterator[Baresip]:
     """A baresip with one account and the one contact ``desk`` at the server."""
     control = Address("127.0.0.1", free_port())
-    _configure(folder, Path(path), control, f"<sip:{name}@{server}>;auth_user={name};auth_pass={password}", server)
+    account = f"<sip:{name}@{server};transport={transport}>;auth_user={name};auth_pass={password}"
+    # Without it texts leave by UDP, however the phone registered.
+    account += f';outbound="sip:{server};transport={transport}"'
+    _configure(folder, Path(path), control, account, server)
     async with program(path, "-f", str(folder), folder=folder) as run:
         await run.says("baresip is ready")
         reader, writer = await asyncio.open_connection(*control)
@@ -86,14 +92,18 @@ def _configure(folder: Path, binary: Path, control: Address, account: str, serve
         (folder / file).write_text(text, encoding="utf-8")
 
 
-async def test_registers_and_takes_and_sends_texts(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+async def test_registers_and_takes_and_sends_texts(
+    tmp_path: Path, request: pytest.FixtureRequest, transport: str
+) -> None:
     path = need_program("baresip", request)
-    config = write_config(tmp_path / "config", pjsip=user("bea", "beapw"))
+    config = write_transports(tmp_path / "config", pjsip=user("bea", "beapw"))
+    address = addresses(config)[transport]
     async with (
         running_server(config) as server,
         ari_client(server.base) as ari,
         events(server.base, "app", subscribe_all=True) as heard,
-        baresip(path, tmp_path / "baresip", "bea", "beapw", server.sip) as phone,
+        baresip(path, tmp_path / "baresip", "bea", "beapw", address, transport) as phone,
     ):
         await until(lambda: ari.is_state("bea", "online"), "bea online")
         assert (await heard.next_of("EndpointStateChange"))["endpoint"]["resource"] == "bea"

@@ -9,26 +9,31 @@ from pathlib import Path
 import pytest
 
 from support.ari import ari_client
-from support.config import user, write_config
+from support.config import user
 from support.events import events
 from support.programs import need_package
 from support.server import running_server
+from support.transports import addresses, write_transports
 from support.wait import until
 from wire.process import program
 
 PHONE = Path(__file__).parent / "pjsua2_phone.py"
 
 
-async def test_registers_and_takes_and_sends_texts(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+async def test_registers_and_takes_and_sends_texts(
+    tmp_path: Path, request: pytest.FixtureRequest, transport: str
+) -> None:
     need_package("pjsua2", request)
-    config = write_config(tmp_path / "config", pjsip=user("pia", "piapw"))
+    config = write_transports(tmp_path / "config", pjsip=user("pia", "piapw"))
+    address = addresses(config)[transport]
     folder = tmp_path / "pjsua2"
     folder.mkdir()
     async with (
         running_server(config) as server,
         ari_client(server.base) as ari,
         events(server.base, "app", subscribe_all=True) as heard,
-        program(sys.executable, str(PHONE), "pia", "piapw", str(server.sip), folder=folder) as phone,
+        program(sys.executable, str(PHONE), "pia", "piapw", str(address), transport, folder=folder) as phone,
     ):
         await phone.says('["registered", 200]')
         await until(lambda: ari.is_state("pia", "online"), "pia online")
@@ -40,7 +45,7 @@ async def test_registers_and_takes_and_sends_texts(tmp_path: Path, request: pyte
         assert answer.status == 202
         await phone.says(json.dumps(["message", "<sip:me@example.org>", "text/plain", "Zoë calls"]))
 
-        phone.tell(json.dumps(["send", f"sip:desk@{server.sip}", "on my way, Zoë"]))
+        phone.tell(json.dumps(["send", f"sip:desk@{address};transport={transport}", "on my way, Zoë"]))
         text = await heard.next_of("TextMessageReceived")
         assert text["endpoint"]["resource"] == "pia"
         assert text["message"]["body"] == "on my way, Zoë"

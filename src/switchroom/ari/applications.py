@@ -21,7 +21,13 @@ from switchroom.ari.reply import encode
 from switchroom.core.ports import Clock
 from switchroom.model.endpoint import EndpointId, EndpointState
 from switchroom.model.errors import Overloaded
-from switchroom.model.events import EndpointEvent, EndpointStateChange
+from switchroom.model.events import (
+    EndpointEvent,
+    EndpointStateChange,
+    Event,
+    ReferStatusChange,
+    TextMessageStatusChange,
+)
 
 _log = structlog.get_logger("switchroom.ari.applications")
 
@@ -33,6 +39,9 @@ KINDS = {
     "deviceState": "__AST_DEVICE_STATE_ALL_TOPIC",
 }
 
+#: Kinds that Asterisk does not have; ``subscribeAll`` does not subscribe to them, and no application shows them.
+ADDED_KINDS = ("message", "referral")
+
 
 class Receiver(Protocol):
     """A WebSocket that serves applications: one that came in, or one that we opened."""
@@ -40,9 +49,16 @@ class Receiver(Protocol):
     applications: list[Application]
     #: The other side's address.
     peer: str
-    #: Once it has ended: what was not sent, and whether nobody knows what arrived of the rest.
-    unsent: Sequence[bytes]
-    torn: bool
+
+    @property
+    def unsent(self) -> Sequence[bytes]:
+        """Once it has ended: what was not sent."""
+        ...
+
+    @property
+    def torn(self) -> bool:
+        """And whether nobody knows what arrived of the rest."""
+        ...
 
     def send(self, payload: bytes) -> None:
         """Sends an event; never waits, never raises."""
@@ -158,6 +174,8 @@ class Applications:
         #: Who hears an endpoint's or a device's events; worked out when first needed, until something changes.
         self._hearing: dict[EndpointId, tuple[Application, ...]] = {}
         self._watching: dict[str, tuple[Application, ...]] = {}
+        #: Messages and referrals somebody subscribed to; None until it is worked out again.
+        self._followed: set[tuple[str, str]] | None = None
         #: Device state of each endpoint as last seen: only changes are events.
         self._devices: dict[EndpointId, str] = {}
 
@@ -294,6 +312,7 @@ class Applications:
     def _changed(self) -> None:
         self._hearing.clear()
         self._watching.clear()
+        self._followed = None
 
     # ---- hearing
 
@@ -304,8 +323,11 @@ class Applications:
             hearing = self._find_hearing(endpoint)
         return any(application.passes("TextMessageReceived") for application in hearing)
 
-    def hear(self, event: EndpointEvent) -> None:
-        """Brings an event of the core to whoever subscribed to its endpoint."""
+    def hear(self, event: Event) -> None:
+        """Brings an event of the core to whoever subscribed to its endpoint, message or referral."""
+        if not isinstance(event, EndpointEvent):
+            self._hear_progress(event)
+            return
         endpoint = event.endpoint.id
         hearing = self._hearing.get(endpoint)
         if hearing is None:
@@ -316,6 +338,24 @@ class Applications:
                 _tell(hearing, rendered)
         if isinstance(event, EndpointStateChange):
             self._hear_device(endpoint, event)
+
+    def _hear_progress(self, event: Event) -> None:
+        """A message or a referral got further."""
+        if isinstance(event, TextMessageStatusChange):
+            kind, target = "message", event.message.id
+        elif isinstance(event, ReferStatusChange):
+            kind, target = "referral", event.referral.id
+        else:
+            return
+        followed = self._followed
+        if followed is None:
+            followed = self._followed = {
+                source for a in self._by_name.values() for source in a.sources if source[0] in ADDED_KINDS
+            }
+        if (kind, "") in followed or (kind, target) in followed:
+            rendered = self._renderer.event(event)
+            assert rendered is not None
+            _tell(self._with_any((kind, target), (kind, "")), rendered)
 
     def _hear_device(self, endpoint: EndpointId, event: EndpointStateChange) -> None:
         """An endpoint is a device too; one that has only just come to exist has no state yet."""

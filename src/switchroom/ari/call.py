@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 JSON_TYPE = "application/json"
 FORM_TYPE = "application/x-www-form-urlencoded"
 
+#: No number of any operation has so many.
+_DIGITS = 16
+
 
 class Services(NamedTuple):
     """What operations work with."""
@@ -166,6 +169,18 @@ class Call:
                 return value
         text = self.text(name)
         return text is not None and parameters.boolean(name, text)
+
+    def whole(self, name: str, least: int, most: int) -> int | None:
+        """A number parameter within these bounds; None when absent."""
+        value = self._json[name] if self.holds(name) else None
+        if not isinstance(value, int) or isinstance(value, bool):
+            text = self.text(name)
+            if text is None:
+                return None
+            value = int(text) if text.isdecimal() and text.isascii() and len(text) < _DIGITS else -1
+        if not least <= value <= most:
+            raise Refusal(400, f"{name} must be a whole number from {least} to {most}")
+        return value
 
     def values(self, name: str) -> list[str] | None:
         """A list parameter: comma list, or in JSON an array of strings or one string. None when absent."""

@@ -108,7 +108,7 @@ class Connections(web.Server):
         """Looks for the silent from now on."""
         self._timer = self._loop.call_later(1.0, self._sweep)
 
-    async def shutdown(self, timeout: float | None = None) -> None:
+    async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - aiohttp's signature
         if self._timer is not None:
             self._timer.cancel()
         await super().shutdown(timeout)

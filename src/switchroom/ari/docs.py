@@ -15,7 +15,7 @@ _SWAGGER = "1.1"
 _API_VERSION = "8.0.0"
 _RESOURCE_VERSION = "2.0.0"
 
-_DESCRIPTIONS = {
+RESOURCES = {
     "asterisk": "The server",
     "endpoints": "Endpoints: what can be sent a text and be referred",
     "deviceStates": "States of devices",
@@ -33,6 +33,7 @@ _PATHS = {
     "/endpoints/refer": "A referral of whoever is named",
     "/endpoints/{tech}": "Endpoints of one technology",
     "/endpoints/{tech}/{resource}": "One endpoint",
+    "/endpoints/{tech}/{resource}/contacts": "Where an endpoint is reached",
     "/endpoints/{tech}/{resource}/sendMessage": "A text to an endpoint",
     "/endpoints/{tech}/{resource}/refer": "A referral of an endpoint",
     "/deviceStates": "Devices whose state clients set",
@@ -46,8 +47,12 @@ _PATHS = {
 }
 
 
-def _field(kind: str, description: str, *, required: bool = True, values: tuple[str, ...] = ()) -> dict[str, Any]:
+def _field(
+    kind: str, description: str, *, required: bool = True, values: tuple[str, ...] = (), nullable: bool = False
+) -> dict[str, Any]:
     field: dict[str, Any] = {"type": kind, "description": description, "required": required}
+    if nullable:
+        field["nullable"] = True
     if values:
         field["allowableValues"] = {"valueType": "LIST", "values": list(values)}
     return field
@@ -98,6 +103,8 @@ EVENTS = (
         "ApplicationReplaced",
         "Another WebSocket registered the application; this one gets no more of its events.",
     ),
+    _model("ApplicationRegistered", "A WebSocket that the server opened serves the application."),
+    _model("ApplicationUnregistered", "It does not any more."),
     _model(
         "ChannelUserevent",
         "An event a client made.",
@@ -122,10 +129,27 @@ EVENTS = (
         endpoint=_field("Endpoint", "The endpoint"),
     ),
     _model(
+        "EventsLost",
+        "Events for an application that resumes could not be kept.",
+        lost=_field("int", "How many; not there when nobody knows", required=False),
+        since=_field("Date", "When its last WebSocket ended"),
+    ),
+    _model(
         "PeerStatusChange",
         "An endpoint as a whole became reachable or unreachable.",
         endpoint=_field("Endpoint", "The endpoint"),
         peer=_field("Peer", "What is known of it"),
+    ),
+    _model(
+        "RESTResponse",
+        "The answer to a request over the WebSocket.",
+        transaction_id=_field("string", "As the request had it"),
+        request_id=_field("string", "As the request had it"),
+        status_code=_field("int", "The status, as over HTTP"),
+        reason_phrase=_field("string", "Its phrase"),
+        uri=_field("string", "The request's, without its query"),
+        content_type=_field("string", "Of the body, when there is one", required=False),
+        message_body=_field("string", "The body, when there is one", required=False),
     ),
     _model(
         "TextMessageReceived",
@@ -144,6 +168,20 @@ _CONTACT_INFO = _model(
     ),
     aor=_field("string", "The address of record it belongs to"),
     roundtrip_usec=_field("string", "Microseconds until it answered", required=False),
+)
+
+_CONTACT = _model(
+    "Contact",
+    "A place where an endpoint is reached.",
+    uri=_field("string", "The URI requests go to"),
+    aor=_field("string", "The address of record it belongs to"),
+    status=_field("string", "Its state", values=("Unreachable", "Reachable", "Unknown", "NonQualified")),
+    roundtrip_usec=_field("string", "Microseconds until it answered"),
+    user_agent=_field("string", "What it calls itself"),
+    transport=_field("string", "udp, tcp, tls, ws or wss; empty when the URI decides"),
+    address=_field("string", "Host and port it registered from; empty when it is configured"),
+    registered=_field("Date", "When it registered last; null when it is configured", nullable=True),
+    expires=_field("Date", "When its registration ends; null when it is configured", nullable=True),
 )
 
 _PEER = _model(
@@ -236,11 +274,21 @@ def _asterisk_models() -> dict[str, Any]:
 
 _MODELS = {
     "asterisk": _asterisk_models(),
-    "endpoints": _by_id(_ENDPOINT, _TEXT_MESSAGE),
+    "endpoints": _by_id(_ENDPOINT, _CONTACT, _TEXT_MESSAGE),
     "deviceStates": _by_id(_DEVICE_STATE),
     "events": _event_models(),
     "applications": _by_id(_APPLICATION),
 }
+
+
+def models() -> dict[str, Any]:
+    """All models of all resources by name."""
+    return {name: model for found in _MODELS.values() for name, model in found.items()}
+
+
+def common_fields() -> dict[str, Any]:
+    """What every event has."""
+    return dict(_COMMON)
 
 
 class Documentation:
@@ -248,7 +296,7 @@ class Documentation:
 
     def __init__(self, table: tuple[Route, ...] = TABLE) -> None:
         self._documents = {"resources.json": _listing()}
-        for name in _DESCRIPTIONS:
+        for name in RESOURCES:
             routes = [route for route in table if route.path.split("/")[1] == name]
             self._documents[f"{name}.json"] = _declaration(name, routes)
 
@@ -267,7 +315,7 @@ def _listing() -> dict[str, Any]:
         "swaggerVersion": _SWAGGER,
         "apis": [
             {"path": f"/api-docs/{name}.{{format}}", "description": description}
-            for name, description in _DESCRIPTIONS.items()
+            for name, description in RESOURCES.items()
         ],
     }
 

@@ -1,16 +1,20 @@
-"""The seven operations on endpoints (charter section 1)."""
+"""The operations on endpoints: the seven of ARI (charter section 1), and where an endpoint is reached."""
 
 from __future__ import annotations
 
+from urllib.parse import quote, urlencode
+
 from switchroom.ari.call import Call
 from switchroom.ari.errors import Refusal
-from switchroom.ari.reply import Reply
-from switchroom.model.endpoint import Endpoint
-from switchroom.model.errors import EndpointNotFound
+from switchroom.ari.limits import PAGE
+from switchroom.ari.render import timestamp
+from switchroom.ari.reply import Reply, encode
+from switchroom.model.endpoint import Contact, Endpoint, EndpointId, EndpointState
+from switchroom.model.errors import EndpointNotFound, InvalidParameter
 
 
 async def list_endpoints(call: Call) -> Reply:
-    return Reply(200, call.services.registry.listing())
+    return _list(call, None)
 
 
 async def list_by_tech(call: Call) -> Reply:
@@ -18,15 +22,104 @@ async def list_by_tech(call: Call) -> Reply:
     technology = registry.technology(call.path[0])
     if technology is None:
         raise Refusal(404, f"No Endpoints found - invalid tech {call.path[0]}")
-    return Reply(200, registry.listing(technology))
+    return _list(call, technology)
+
+
+def _list(call: Call, technology: str | None) -> Reply:
+    """All of it, or what ``state``, ``limit`` and ``after`` leave; then a Link names the rest (RFC 8288)."""
+    registry = call.services.registry
+    tag = _tag(call, registry.revision)
+    if not call.query and not call.body:
+        return _unless_known(call, tag) or Reply(200, registry.listing(technology), tag)
+    state, limit, after = _state(call), call.whole("limit", 1, PAGE), _after(call)
+    if state is None and limit is None and after is None:
+        return _unless_known(call, tag) or Reply(200, registry.listing(technology), tag)
+    known = _unless_known(call, tag)
+    if known is not None:
+        return known
+    body, last = registry.page(technology, state, after, limit)
+    return Reply(200, body, tag + (_link(call, technology, state, limit, last) if last is not None else b""))
+
+
+def _state(call: Call) -> EndpointState | None:
+    text = call.text("state")
+    try:
+        return EndpointState(text) if text is not None else None
+    except ValueError:
+        raise InvalidParameter("state must be unknown, offline or online") from None
+
+
+def _after(call: Call) -> EndpointId | None:
+    text = call.text("after")
+    if text is None:
+        return None
+    technology, slash, resource = text.partition("/")
+    if not slash:
+        raise InvalidParameter("after must be an endpoint, as PJSIP/alice")
+    return EndpointId(call.services.registry.technology(technology) or technology, resource)
+
+
+def _link(
+    call: Call, technology: str | None, state: EndpointState | None, limit: int | None, last: EndpointId
+) -> bytes:
+    query = urlencode({"state": state, "limit": limit, "after": last} if state else {"limit": limit, "after": last})
+    path = f"{call.services.root}/endpoints" + (f"/{quote(technology)}" if technology is not None else "")
+    return b'Link: <%b?%b>; rel="next"\r\n' % (path.encode(), query.encode())
+
+
+def _tag(call: Call, revision: int) -> bytes:
+    """The ETag line of what last changed in a revision; revisions count from the start of the server."""
+    return b'ETag: "%x-%x"\r\n' % (int(call.services.started * 1000), revision)
+
+
+def _unless_known(call: Call, tag: bytes) -> Reply | None:
+    """304 when the client has this already (RFC 9110 13.1.2), else None."""
+    known = call.request.headers.get("If-None-Match") if call.request is not None else None
+    if known is None:
+        return None
+    if known.strip() == "*" or tag[6:-2].decode() in {part.strip().removeprefix("W/") for part in known.split(",")}:
+        return Reply(304, headers=tag)
+    return None
 
 
 async def get(call: Call) -> Reply:
     technology, resource = call.path
-    fragment = call.services.registry.fragment(technology, resource)
-    if fragment is None:
+    found = call.services.registry.fragment(technology, resource)
+    if found is None:
         raise EndpointNotFound
-    return Reply(200, fragment)
+    fragment, revision = found
+    tag = _tag(call, revision)
+    return _unless_known(call, tag) or Reply(200, fragment, tag)
+
+
+async def contacts(call: Call) -> Reply:
+    """Where the endpoint is reached, and since when."""
+    found = call.services.registry.contacts_of(*call.path)
+    if found is None:
+        raise EndpointNotFound
+    clock = call.services.clock
+    # Expiry is kept on the scale that never jumps.
+    ahead = clock.wall() - clock.monotonic()
+    return Reply(200, encode([_contact(contact, ahead) for contact in found]))
+
+
+def _shown(text: str) -> str:
+    """What a phone wrote need not be Unicode."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _contact(contact: Contact, ahead: float) -> dict[str, str | None]:
+    return {
+        "uri": _shown(contact.uri),
+        "aor": contact.aor,
+        "status": contact.status,
+        "roundtrip_usec": str(contact.roundtrip_usec),
+        "user_agent": _shown(contact.user_agent),
+        "transport": contact.transport,
+        "address": contact.address,
+        "registered": timestamp(contact.registered) if contact.registered else None,
+        "expires": timestamp(contact.expires + ahead) if contact.expires is not None else None,
+    }
 
 
 async def send_message(call: Call) -> Reply:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from switchroom.ari import openapi
 from switchroom.ari.authentication import Authenticator
 from switchroom.ari.docs import Documentation
 from switchroom.ari.errors import Refusal
 from switchroom.ari.reply import Reply, encode
-from switchroom.ari.routes import Node, Role, Route, Router
+from switchroom.ari.router import Node, Router
+from switchroom.ari.routes import Role, Route
 from switchroom.core.access import permits
 from switchroom.model.settings import AriUser
 
@@ -48,7 +50,10 @@ class Gate:
             raise _nothing(below)
         if method not in ("GET", "HEAD"):
             raise Refusal(405, "Unsupported method", b"Allow: GET\r\n")
-        document: dict[str, Any] | None = self._documentation.get(below[len(_DOCUMENTS) :], base)
+        name = below[len(_DOCUMENTS) :]
+        document: dict[str, Any] | None = (
+            openapi.document(base) if name == openapi.NAME else self._documentation.get(name, base)
+        )
         if document is None:
             raise Refusal(404, "Resource not found")
         return Reply(200, encode(document))

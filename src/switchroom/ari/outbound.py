@@ -17,7 +17,7 @@ from contextlib import suppress
 import aiohttp
 import msgspec
 import structlog
-from aiohttp import ClientTimeout, ClientWebSocketResponse, WSMsgType
+from aiohttp import ClientWebSocketResponse, WSMsgType
 
 from switchroom.ari.applications import Application
 from switchroom.ari.call import Services
@@ -33,9 +33,6 @@ _log = structlog.get_logger("switchroom.ari.outbound")
 _NORMAL = 1000
 _PROTOCOL_ERROR = 1002
 _TRY_AGAIN_LATER = 1013
-
-#: Between two looks at whether the last words are sent.
-_LOOK_SECONDS = 0.01
 
 
 class Outbound:
@@ -151,6 +148,7 @@ class _Line:
         self._web = web
         self._pretty = services.sockets.pretty
         self._queue: deque[bytes] = deque()
+        self._drained = asyncio.Event()
         self._size = 0
         self._most_events = QUEUE_EVENTS
         self._most_bytes = QUEUE_BYTES
@@ -192,13 +190,15 @@ class _Line:
             while self._queue:
                 await self._web.send_frame(self._queue[0], WSMsgType.TEXT)
                 self._queue.popleft()
+            self._drained.set()
             self._size = 0
             self._most_events, self._most_bytes = QUEUE_EVENTS, QUEUE_BYTES
 
     async def drained(self) -> None:
-        """Returns when everything is sent."""
-        while self._queue and not self._web.closed:
-            await asyncio.sleep(_LOOK_SECONDS)
+        """Returns when everything that waits now is sent."""
+        if self._queue:
+            self._drained.clear()
+            await self._drained.wait()
 
 
 def _basic(user: str, password: str) -> str:

@@ -56,10 +56,12 @@ class Renderer:
         self._last = b',%b,"application":' % self._id
 
     def event(self, event: EndpointEvent) -> Rendered | None:
-        """An event of the core; None when applications do not see its kind."""
+        """An event of the core; None when applications do not see it."""
         if isinstance(event, EndpointStateChange):
             return self._about("EndpointStateChange", event.at, event.endpoint, b"")
         if isinstance(event, ContactStatusChange):
+            if not event.shown:
+                return None
             contact = {
                 "uri": event.uri,
                 "contact_status": event.contact_status,

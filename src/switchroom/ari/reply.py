@@ -114,6 +114,8 @@ class Reply(web.StreamResponse):
         elif old:
             first += b"Connection: keep-alive\r\n"
         length = len(self.content)
+        if self.code == 304:  # it has no length of its own (RFC 9110 8.6)
+            return b"%bCache-Control: no-cache, no-store\r\n%b\r\n" % (first, self.lines)
         if not length:
             return b"%bCache-Control: no-cache, no-store\r\n%bContent-Length: 0\r\n\r\n" % (first, self.lines)
         return b"%bCache-Control: no-cache, no-store\r\n%bContent-type: %b\r\nContent-Length: %d\r\n\r\n" % (

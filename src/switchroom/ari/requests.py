@@ -29,7 +29,7 @@ _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
 class Unfit(Exception):
-    """A request that is none; the text is the answer's message, empty for one without a body."""
+    """A request that is none; the text is the answer's message."""
 
 
 class Peer(Protocol):
@@ -88,34 +88,40 @@ class Conversation:
         self._room.release()
 
     async def _serve(self, text: str) -> None:
-        given, answer = _open(text), {"transaction_id": "", "request_id": ""}
-        uri = ""
-        phrase = ""
+        given = _open(text)
+        if given is None:
+            self._send({}, Reply(400), _UNPARSABLE)
+            return
         try:
-            if given is None:
-                phrase = _UNPARSABLE
-                raise Unfit
-            answer = {name: _id(given.get(name)) for name in answer}
-            uri = _uri(given.get("uri"))
-            phrase = _BAD
             request = _understand(given, strict=self._services.ours.strict)
-            phrase = ""
-            reply = await self._answer(request)
         except Unfit as wrong:
-            reply = Reply(400, error_body(str(wrong)) if str(wrong) else b"")
+            self._send(given, Reply(400, error_body(str(wrong))), _BAD)
+            return
+        try:
+            reply = await self._answer(request)
         except Refusal as refusal:
-            reply = Reply(refusal.status, error_body(refusal.message))
+            reply = _refused(refusal)
         except DomainError as error:
-            refusal = refusal_of(error)
-            reply = Reply(refusal.status, error_body(refusal.message))
+            reply = _refused(refusal_of(error))
         except Exception:
-            _log.exception("a request over a WebSocket failed", peer=self._peer.peer, uri=uri)
+            _log.exception("a request over a WebSocket failed", peer=self._peer.peer, uri=request.uri)
             reply = Reply(500, error_body("Internal server error"))
-        body = reply.content if given is None or given.get("method") != "HEAD" else b""
-        content = {"content_type": reply.media.decode(), "message_body": body.decode()} if body else {}
-        status = {"status_code": reply.status, "reason_phrase": phrase or _PHRASES.get(reply.status, ""), "uri": uri}
+        if request.method == "HEAD":
+            reply.content = b""
+        self._send(given, reply, _PHRASES.get(reply.status, ""))
+
+    def _send(self, given: dict[str, Any], reply: Reply, phrase: str) -> None:
+        answer: dict[str, Any] = {
+            "transaction_id": _id(given.get("transaction_id")),
+            "request_id": _id(given.get("request_id")),
+            "status_code": reply.status,
+            "reason_phrase": phrase,
+            "uri": _uri(given.get("uri")),
+        }
+        if reply.content:
+            answer |= {"content_type": reply.media.decode(), "message_body": reply.content.decode()}
         services = self._services
-        self._peer.send(services.renderer.response(answer | status | content, self._application, services.clock.wall()))
+        self._peer.send(services.renderer.response(answer, self._application, services.clock.wall()))
 
     async def _answer(self, request: RestRequest) -> Reply:
         """The way of an HTTP request, from the question who asks."""
@@ -136,6 +142,10 @@ class Conversation:
         if not isinstance(reply, Reply):
             raise Refusal(406, "Use HTTP GET")
         return reply
+
+
+def _refused(refusal: Refusal) -> Reply:
+    return Reply(refusal.status, error_body(refusal.message))
 
 
 def _open(text: str) -> dict[str, Any] | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
-from switchroom.ari import asterisk, configuration, devices, endpoints, events, parameters, subscriptions
+from switchroom.ari import asterisk, configuration, devices, endpoints, events, limits, subscriptions
 from switchroom.ari.call import Call
 
 Operation = Callable[[Call], Awaitable[web.StreamResponse]]
@@ -34,6 +34,8 @@ class Parameter:
     type: str = "string"
     default: str | bool | None = None
     values: tuple[str, ...] = ()
+    #: What OpenAPI can say of the value, or of each of several, beyond its type.
+    schema: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,10 @@ class Route:
     parameters: tuple[Parameter, ...] = ()
     errors: tuple[tuple[int, str], ...] = ()
     upgrade: bool = False
+    #: Response headers that mean something here, with what they mean.
+    headers: Mapping[str, str] = field(default_factory=dict)
+    #: Status of success; 0: 200 with a response, 204 without.
+    success: int = 0
     #: Another method that does the same, unless strict (charter ruling 11). Not in Allow, not documented.
     alias: str = ""
 
@@ -58,6 +64,11 @@ class Route:
             raise TypeError(f"{self.method} {self.path} has no role")
         if (self.role is Role.READ) != (self.method == "GET"):
             raise ValueError(f"{self.method} {self.path}: GET reads, everything else writes")
+
+    @property
+    def status(self) -> int:
+        """Status of success."""
+        return self.success or (204 if self.response == "void" else 200)
 
 
 _VARIABLES = Parameter(
@@ -75,6 +86,25 @@ _TO_SELF = Parameter("to_self", "query", "Contact the endpoint through this serv
 _DISPLAY_NAME = Parameter("display_name", "body", "The name shown for refer_to.")
 _TECH = Parameter("tech", "path", "A technology, in any case.", True)
 _RESOURCE = Parameter("resource", "path", "An endpoint's name.", True)
+_PAGE = (
+    Parameter("state", "query", "Only endpoints in this state.", values=("unknown", "offline", "online")),
+    Parameter(
+        "limit",
+        "query",
+        "At most so many; the Link header leads to the rest.",
+        type="int",
+        schema={"minimum": 1, "maximum": limits.PAGE},
+    ),
+    Parameter(
+        "after",
+        "query",
+        "Only those that come after this one, {tech}/{resource}.",
+        schema={"pattern": "^[^/\0]*/[^\0]*$"},
+    ),
+)
+_TAG = {"ETag": "What If-None-Match compares with"}
+_LINK = {"Link": "The next page, when there is one: rel=next"}
+_NO_PAGE = (400, "A parameter can not be used")
 _SEND_ERRORS = ((400, "A parameter is missing or can not be used"), (404, "Endpoint not found"))
 _APPLICATION = Parameter("applicationName", "path", "An application's name.", True)
 _NO_APPLICATION = (404, "Application not found")
@@ -166,7 +196,18 @@ TABLE: Final = (
         _OBJECT,
         ((403, "Only the files can change the object"), _NO_OBJECT),
     ),
-    Route("GET", "/endpoints", "list", endpoints.list_endpoints, Role.READ, "All endpoints.", "List[Endpoint]"),
+    Route(
+        "GET",
+        "/endpoints",
+        "list",
+        endpoints.list_endpoints,
+        Role.READ,
+        "All endpoints, or a page of them.",
+        "List[Endpoint]",
+        _PAGE,
+        (_NO_PAGE,),
+        headers=_TAG | _LINK,
+    ),
     Route(
         "PUT",
         "/endpoints/sendMessage",
@@ -177,6 +218,7 @@ TABLE: Final = (
         "void",
         (_TO, _FROM, _BODY, _VARIABLES),
         _SEND_ERRORS,
+        success=202,
         alias="POST",
     ),
     Route(
@@ -189,6 +231,7 @@ TABLE: Final = (
         "void",
         (_TO, _FROM, _REFER_TO, _TO_SELF, _VARIABLES, _DISPLAY_NAME),
         _SEND_ERRORS,
+        success=202,
     ),
     Route(
         "GET",
@@ -198,8 +241,9 @@ TABLE: Final = (
         Role.READ,
         "All endpoints of a technology.",
         "List[Endpoint]",
-        (_TECH,),
-        ((404, "No endpoint has this technology"),),
+        (_TECH, *_PAGE),
+        (_NO_PAGE, (404, "No endpoint has this technology")),
+        headers=_TAG | _LINK,
     ),
     Route(
         "GET",
@@ -211,6 +255,18 @@ TABLE: Final = (
         "Endpoint",
         (_TECH, _RESOURCE),
         ((400, "A parameter can not be used"), (404, "Endpoint not found")),
+        headers=_TAG,
+    ),
+    Route(
+        "GET",
+        "/endpoints/{tech}/{resource}/contacts",
+        "contacts",
+        endpoints.contacts,
+        Role.READ,
+        "Where an endpoint is reached.",
+        "List[Contact]",
+        (_TECH, _RESOURCE),
+        ((404, "Endpoint not found"),),
     ),
     Route(
         "PUT",
@@ -222,6 +278,7 @@ TABLE: Final = (
         "void",
         (_TECH, _RESOURCE, _FROM, _BODY, _VARIABLES),
         _SEND_ERRORS,
+        success=202,
         alias="POST",
     ),
     Route(
@@ -234,6 +291,7 @@ TABLE: Final = (
         "void",
         (_TECH, _RESOURCE, _FROM, _REFER_TO, _TO_SELF, _VARIABLES, _DISPLAY_NAME),
         _SEND_ERRORS,
+        success=202,
     ),
     Route(
         "GET",
@@ -291,6 +349,13 @@ TABLE: Final = (
         (
             Parameter("app", "query", "Applications to register, by name.", True, multiple=True),
             Parameter("subscribeAll", "query", "Subscribe them to everything.", type="boolean", default=False),
+            Parameter(
+                "resume",
+                "query",
+                "Send what they missed since their last WebSocket, and keep what they miss after this one.",
+                type="boolean",
+                default=False,
+            ),
         ),
         ((400, "No application, or no WebSocket handshake"), (403, "The page is of a foreign origin")),
         upgrade=True,
@@ -381,76 +446,3 @@ TABLE: Final = (
         ((400, "A list is no list of objects with a type"), _NO_APPLICATION),
     ),
 )
-
-
-class Node:
-    """A place in the tree of paths."""
-
-    __slots__ = ("children", "routes", "wildcard")
-
-    def __init__(self) -> None:
-        self.children: dict[str, Node] = {}
-        self.wildcard: Node | None = None
-        self.routes: dict[str, Route] = {}
-
-    @property
-    def allow(self) -> str:
-        """Methods for the Allow header, in Asterisk's order."""
-        return ",".join(["OPTIONS", *(m for m in ("GET", "POST", "PUT", "DELETE") if m in self._documented())])
-
-    @property
-    def methods(self) -> str:
-        """Everything that works, for browsers that ask first."""
-        return ",".join([self.allow, *(m for m in self.routes if m not in self._documented() and m != "HEAD")])
-
-    def _documented(self) -> set[str]:
-        return {route.method for route in self.routes.values()}
-
-
-class Router:
-    """Finds the place a path names. A name beats a variable segment, as in Asterisk."""
-
-    def __init__(self, table: tuple[Route, ...] = TABLE, *, strict: bool = False) -> None:
-        self._strict = strict
-        self.root = Node()
-        for route in table:
-            node = self.root
-            for name in route.path.split("/")[1:]:
-                if name.startswith("{"):
-                    node.wildcard = node.wildcard or Node()
-                    node = node.wildcard
-                else:
-                    node = node.children.setdefault(name, Node())
-            node.routes[route.method] = route
-            if strict:
-                continue
-            if route.alias:
-                node.routes.setdefault(route.alias, route)
-            if route.method == "GET" and not route.upgrade:
-                node.routes["HEAD"] = route
-
-    def find(self, path: str) -> tuple[Node, tuple[str, ...]] | None:
-        """The place of a raw path below ``/ari`` and its variable segments, decoded; None for no place.
-
-        The path is split before it is decoded, so an encoded slash is part of a name; except between
-        technology and resource, where some clients encode it (charter ruling 11).
-        """
-        segments = path.split("/")[1:]
-        if len(segments) > 1 and segments[0] == "endpoints" and "%" in segments[1] and not self._strict:
-            technology, slash, resource = segments[1].replace("%2f", "%2F").partition("%2F")
-            if slash:
-                segments[1:2] = [technology, resource]
-        node = self.root
-        values: list[str] = []
-        for raw in segments:
-            name = parameters.segment(raw)
-            if not name:
-                return None
-            child = node.children.get(name)
-            if child is None:
-                child = node.wildcard
-                if child is None:
-                    return None
-                values.append(name)
-            node = child
-        return node, tuple(values)

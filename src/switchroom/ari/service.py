@@ -28,10 +28,11 @@ from switchroom.ari.errors import Refusal, refusal_of
 from switchroom.ari.gate import ROOT, Gate, allow, reads
 from switchroom.ari.limits import BODY_BYTES, BODY_SECONDS, CLOSE_SECONDS, HANDSHAKE_SECONDS
 from switchroom.ari.origins import Origins, preflight
-from switchroom.ari.render import Renderer
 from switchroom.ari.outbound import Outbound
+from switchroom.ari.render import Renderer
 from switchroom.ari.reply import JSON, Head, Reply, error_body
-from switchroom.ari.routes import Node, Route
+from switchroom.ari.router import Node
+from switchroom.ari.routes import Route
 from switchroom.ari.sockets import Sockets
 from switchroom.core.access import permits
 from switchroom.core.bus import Bus
@@ -139,8 +140,15 @@ class AriService:
 
     async def _listen(self, host: str, port: int, tls: ssl.SSLContext | None) -> tuple[str, int]:
         loop = asyncio.get_running_loop()
-        secured = {"ssl": tls, "ssl_handshake_timeout": HANDSHAKE_SECONDS} if tls is not None else {}
-        server = await loop.create_server(self._connections, host, port, reuse_address=True, backlog=1024, **secured)
+        server = await loop.create_server(
+            self._connections,
+            host,
+            port,
+            reuse_address=True,
+            backlog=1024,
+            ssl=tls,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS if tls is not None else None,
+        )
         self._servers.append(server)
         bound_host, bound_port = server.sockets[0].getsockname()[:2]
         return bound_host, bound_port
@@ -229,7 +237,9 @@ class AriService:
         values: tuple[str, ...],
         pairs: list[tuple[str, str]],
     ) -> web.StreamResponse:
-        body = await _read_body(request) if request.can_read_body else b""
+        body = b""
+        if request.can_read_body:
+            body = await _read_body(request, min(BODY_SECONDS, self._settings.session_inactivity))
         media_type = _media_type(request) if body else ""
         base = self._base(request) if route.upgrade else None
         return await route.operation(Call(self._services, user, values, pairs, media_type, body, request, base))
@@ -239,7 +249,7 @@ class AriService:
     def _below_root(self, path: str) -> str | None:
         """What follows ``/ari`` (in any case), None for a path elsewhere. A root without anything is ``/``."""
         root = self._root
-        if path[: len(root)].lower() != root:
+        if path[: len(root)].lower() != root or not self._ari.enabled:
             return None
         below = path[len(root) :]
         return below if below[:1] == "/" else None if below else "/"
@@ -317,7 +327,7 @@ def _media_type(request: web.BaseRequest) -> str:
     return name if name in (JSON_TYPE, FORM_TYPE) else ""
 
 
-async def _read_body(request: web.BaseRequest) -> bytes:
+async def _read_body(request: web.BaseRequest, seconds: float) -> bytes:
     """The body, within its bounds of size and time.
 
     Raises:
@@ -332,7 +342,7 @@ async def _read_body(request: web.BaseRequest) -> bytes:
             if len(body) > BODY_BYTES:
                 raise Refusal(413, "Request body too large", close=True)
             return body
-        return await asyncio.wait_for(_collect(request, content), BODY_SECONDS)
+        return await asyncio.wait_for(_collect(request, content), seconds)
     except TimeoutError:
         raise Refusal(408, "The request body takes too long", close=True) from None
     except RequestPayloadError:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, TypeVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from switchroom.model.change import KINDS, SipChange
@@ -33,10 +34,19 @@ def _changed(old: Mapping[str, T], new: Mapping[str, T]) -> dict[str, T | None]:
 
 
 def same(old: Any, new: Any) -> bool:
-    """Whether two objects say the same, wherever they are written."""
-    if isinstance(old, Settings) and isinstance(new, Settings):
-        return old == new or (old.source != new.source and replace(old, source=new.source) == new)
-    return bool(old == new)
+    """Whether two settings say the same, wherever they are written."""
+    if old == new:
+        return True
+    if type(old) is not type(new):
+        return False
+    if isinstance(old, Settings) and replace(old, source=new.source) == new:
+        return True  # one comparison, for the many that have only moved
+    if isinstance(old, Struct):
+        fields = (field for field in old.__struct_fields__ if field != "source")
+        return all(same(getattr(old, field), getattr(new, field)) for field in fields)
+    if isinstance(old, dict):
+        return old.keys() == new.keys() and all(same(value, new[name]) for name, value in old.items())
+    return isinstance(old, tuple) and len(old) == len(new) and all(map(same, old, new))
 
 
 def slices(change: SipChange, size: int) -> Iterator[SipChange]:
@@ -75,10 +85,14 @@ def restarts(old: Configuration, new: Configuration) -> list[str]:
             for option in _BUILT_IN
             if getattr(old.sip.general, option) != getattr(new.sip.general, option)
         ]
-    if old.http != new.http:
+    if not same(old.chan_sip, new.chan_sip):
+        found.append("sip.conf")
+    if not same(old.http, new.http):
         found.append("http.conf")
     if old.ari.enabled != new.ari.enabled:
         found.append("enabled of ari.conf")
-    if old.switchroom != new.switchroom:
+    if not same(old.ari.outbound, new.ari.outbound):
+        found.append("the outbound WebSockets of ari.conf")
+    if not same(old.switchroom, new.switchroom):
         found.append("switchroom.conf")
     return found

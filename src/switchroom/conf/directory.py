@@ -7,6 +7,7 @@ from pathlib import Path
 
 from switchroom.conf.acl import AccessLists
 from switchroom.conf.ari import read_ari
+from switchroom.conf.chan_sip import read_chan_sip
 from switchroom.conf.http import read_http
 from switchroom.conf.lines import read_sections
 from switchroom.conf.listed import IAX2, SIP, read_peers, read_xmpp
@@ -17,9 +18,11 @@ from switchroom.conf.switchroom import read_switchroom
 from switchroom.conf.websocket_client import read_clients
 from switchroom.model.settings import (
     AriSettings,
+    ChanSipSettings,
     Configuration,
     HttpSettings,
     ListedEndpoint,
+    SipSettings,
     Source,
     SwitchroomSettings,
 )
@@ -58,12 +61,15 @@ class _Directory:
                 "Write them into pjsip.conf, with templates",
             )
         own = self._sections("switchroom.conf")
+        users = self._sections("users.conf") or []
+        sip = read_pjsip(pjsip, access, self._problems) if pjsip is not None else None
         return Configuration(
-            sip=read_pjsip(pjsip, access, self._problems) if pjsip is not None else None,
+            sip=sip,
+            chan_sip=self._chan_sip(users, access, sip),
             http=self._http(access),
             ari=self._ari(access),
             switchroom=read_switchroom(own, self._problems) if own is not None else SwitchroomSettings(),
-            listed=tuple(self._listed()),
+            listed=tuple(self._listed(users)),
             access_lists=access.by_name,
         )
 
@@ -93,13 +99,20 @@ class _Directory:
     def _missing(self, name: str, consequence: str, advice: str) -> None:
         self._problems.warning(Source(name, 0), f"there is no {name}, so {consequence}", advice)
 
-    def _listed(self) -> list[ListedEndpoint]:
-        users = self._sections("users.conf") or []
+    def _chan_sip(
+        self, users: list[Section], access: AccessLists, sip: SipSettings | None
+    ) -> ChanSipSettings | None:
+        sections = self._sections(SIP.file)
+        if sections is None:
+            return None
+        taken = sip.transports.values() if sip is not None else ()
+        return read_chan_sip(sections, users, access, self._problems, taken)
+
+    def _listed(self, users: list[Section]) -> list[ListedEndpoint]:
         found: list[ListedEndpoint] = []
-        for driver in (SIP, IAX2):
-            sections = self._sections(driver.file)
-            if sections is not None:
-                found += read_peers(driver, sections, users, self._problems)
+        peers = self._sections(IAX2.file)
+        if peers is not None:
+            found += read_peers(IAX2, peers, users, self._problems)
         accounts = self._sections("xmpp.conf")
         if accounts is None:
             accounts = self._sections("jabber.conf")  # its name in old installations

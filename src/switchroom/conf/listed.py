@@ -57,7 +57,7 @@ def read_peers(
                 f'the section "{section.name}" of {driver.file} has no type of a peer, so it is not listed',
                 "Add a line type=friend, type=peer or type=user, or (!) after the name of a template",
             )
-    for section in _flagged(users, driver.users_flag):
+    for section in flagged(users, driver.users_flag):
         _add(found, driver, section)
     return list(found.values())
 
@@ -73,7 +73,7 @@ def _add(found: dict[str, ListedEndpoint], driver: Driver, section: Section) -> 
     )
 
 
-def _flagged(users: Iterable[Section], flag: str) -> Iterable[Section]:
+def flagged(users: Iterable[Section], flag: str) -> Iterable[Section]:
     """The sections of users.conf that are peers of a driver, by their own word or that of [general]."""
     default = ""
     for section in users:

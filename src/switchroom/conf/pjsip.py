@@ -284,6 +284,13 @@ class Objects:
         )
 
 
+def is_open(endpoint: SipEndpointSettings) -> bool:
+    """Whether its name alone lets in: no proof is asked for, and no address."""
+    if endpoint.auth or endpoint.acl:
+        return False
+    return "username" in endpoint.identify_by or "auth_username" in endpoint.identify_by
+
+
 @dataclass(slots=True)
 class _References:
     """Do the names lead anywhere, and is there a lock on every door."""
@@ -305,7 +312,7 @@ class _References:
                     self._missing(endpoint.name, "outbound_auth", "auth", name, auths)
             if endpoint.transport and endpoint.transport not in transports:
                 self._missing(endpoint.name, "transport", "transport", endpoint.transport, transports)
-            if not endpoint.auth and not endpoint.acl:
+            if is_open(endpoint):
                 self._unlocked(endpoint)
         for identify in settings.identifies.values():
             if identify.endpoint not in settings.endpoints:
@@ -319,8 +326,6 @@ class _References:
             )
 
     def _unlocked(self, endpoint: SipEndpointSettings) -> None:
-        if "username" not in endpoint.identify_by and "auth_username" not in endpoint.identify_by:
-            return
         self.problems.warning(
             endpoint.source,
             f'the endpoint "{endpoint.name}" has no auth, so anybody who writes its name in From is let in',

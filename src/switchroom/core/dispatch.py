@@ -168,7 +168,9 @@ class Dispatch:
                 delivery.status_code, delivery.reason = code, str(error)
 
     def _spread(self, entry: Open, planned: Sequence[Delivery]) -> None:
-        """Puts planned deliveries into their lanes; what is queued and planned no more has failed."""
+        """Puts planned deliveries into their lanes. What is queued and planned no more stays so, as its contact may
+        come back, unless nothing is left to wait with.
+        """
         record = entry.record
         records = record.deliveries
         in_lanes = set(entry.lanes.values())
@@ -190,11 +192,6 @@ class Dispatch:
                 changed.append(index)
                 continue
             going.append((index, delivery, lane))
-        kept = {index for index, _, _ in going}
-        for index, known in enumerate(records):
-            if known.state is QUEUED and index not in kept and index not in entry.lanes:
-                self._fail(known, known.status_code or 480, known.reason or "Contact Gone")
-                changed.append(index)
         for index, _, lane in going:
             entry.lanes[index] = lane
         if changed or not entry.lanes:
@@ -250,7 +247,9 @@ class Dispatch:
         known.updated = self._clock.wall()
         if report.state is DeliveryState.DELIVERED:
             known.state = DELIVERED
-        elif report.status_code in _PASSING and self._clock.monotonic() < entry.deadline:
+        elif report.status_code in _PASSING and self._clock.monotonic() >= entry.deadline:
+            known.state = EXPIRED
+        elif report.status_code in _PASSING:
             known.state = QUEUED
             if not turn.retry(RETRY_DELAYS[min(known.attempts, len(RETRY_DELAYS)) - 1]):
                 del entry.lanes[index]
@@ -260,8 +259,16 @@ class Dispatch:
             known.state = FAILED
         if known.state is not QUEUED:
             del entry.lanes[index]
-        self._changed(entry, (index,))
+        if known.state is FAILED and not entry.lanes and self._is_queued(entry):
+            # Of the contacts it was to go to one is gone, this one does not take it: perhaps there are others.
+            self.reroute(entry)
+        else:
+            self._changed(entry, (index,))
         turn.done()
+
+    def _is_queued(self, entry: Open) -> bool:
+        record = entry.record
+        return record.state is not DELIVERED and any(d.state is QUEUED for d in record.deliveries)
 
     def _fail(self, known: DeliveryRecord, code: int, reason: str) -> None:
         known.state = FAILED
@@ -272,6 +279,11 @@ class Dispatch:
         """Brings the message to the state its deliveries give it, and lets go of it when it is over."""
         record = entry.record
         before = record.state
+        if not entry.lanes:
+            for index, known in enumerate(record.deliveries):
+                if known.state is QUEUED:
+                    self._fail(known, known.status_code or 480, known.reason or "Contact Gone")
+                    indexes = (*indexes, index)
         record.state = _state(record)
         over = not entry.lanes and record.state.final
         if over:
@@ -343,7 +355,8 @@ class Dispatch:
             known = entry.record.deliveries[index]
             known.state = state
             known.updated = self._clock.wall()
-            lanes.append((entry.record.technology, entry.lanes.pop(index)))
+            if (lane := entry.lanes.pop(index, None)) is not None:
+                lanes.append((entry.record.technology, lane))
             entry.plans.pop(index, None)
         self._changed(entry, ended)
         for lane in lanes:

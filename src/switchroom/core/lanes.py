@@ -20,14 +20,16 @@ Key = tuple[str, str]
 class _Lane(Generic[Item]):
     """``active``: the head is on its way. ``held``: nothing goes until the contact is back. ``paused``: the
     head failed for now; ``turn`` counts its attempts, so that what belongs to an older one changes nothing.
+    ``gone``: so is the contact, and the lane ends with its head, unless the contact comes back before.
     """
 
-    __slots__ = ("active", "held", "items", "key", "paused", "running", "turn")
+    __slots__ = ("active", "gone", "held", "items", "key", "paused", "running", "turn")
 
     def __init__(self, key: Key) -> None:
         self.key = key
         self.items: deque[Item] = deque()
         self.active = False
+        self.gone = False
         self.held = False
         self.paused = False
         self.running = False
@@ -54,9 +56,13 @@ class Turn(Generic[Item]):
     def retry(self, delay: float) -> bool:
         """It failed for now: it stays first and goes again after ``delay`` seconds, or when the lane is woken.
 
-        False when there is no such lane any more: the contact is gone, and the item with it.
+        False when the contact is gone: it has ended here.
         """
-        if not self._end() or not self._lanes.keeps(self._lane):
+        if not self._end():
+            return False
+        if self._lane.gone:
+            self._lane.items.popleft()
+            self._lanes.run(self._lane)
             return False
         self._lane.paused = True
         self._lanes.resume_later(self._lane, delay)
@@ -95,6 +101,7 @@ class Lanes(Generic[Item]):
         if lane is None:
             lane = self._lanes[key] = _Lane(key)
             lane.held = held
+        lane.gone = False
         lane.items.append(item)
         self.run(lane)
 
@@ -102,7 +109,7 @@ class Lanes(Generic[Item]):
         """The contact is back: what is held or pauses goes on."""
         lane = self._lanes.get(key)
         if lane is not None:
-            lane.held = lane.paused = False
+            lane.gone = lane.held = lane.paused = False
             self.run(lane)
 
     def nudge(self, key: Key) -> None:
@@ -119,20 +126,24 @@ class Lanes(Generic[Item]):
             lane.held = True
 
     def drop(self, key: Key) -> list[Item]:
-        """The contact is gone: its lane is given up, and what was not on its way is handed back in order."""
-        lane = self._lanes.pop(key, None)
+        """The contact is gone: what was not on its way is handed back in order. A head that is stays first, so that
+        nothing overtakes it should the contact come back.
+        """
+        lane = self._lanes.get(key)
         if lane is None:
             return []
         items = list(lane.items)
-        return items[1:] if lane.active else items
+        lane.items.clear()
+        if lane.active:
+            lane.gone = True
+            lane.items.append(items.pop(0))
+        else:
+            del self._lanes[key]
+        return items
 
     def stop(self) -> None:
         """Begins nothing any more."""
         self._stopped = True
-
-    def keeps(self, lane: _Lane[Item]) -> bool:
-        """Whether the lane was not given up."""
-        return self._lanes.get(lane.key) is lane
 
     def resume_later(self, lane: _Lane[Item], delay: float) -> None:
         """Ends the pause of a lane's head after ``delay`` seconds, unless something else did before."""

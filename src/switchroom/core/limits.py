@@ -35,3 +35,17 @@ PURGE_EVERY = 60.0
 
 #: Referrals that are remembered; the oldest is forgotten for a new one. A kilobyte each.
 MAX_REFERRALS = 10_000
+
+#: Servers a text may still pass after it went from one technology to another; no real path is longer, and where a
+#: protocol on the way does not count them a loop is short.
+MAX_CROSSINGS = 10
+
+#: Times the same text may go to the same address within ECHO_WINDOW where servers are not counted: people repeat
+#: themselves less often, a loop far more.
+MAX_ECHOES = 20
+
+#: Seconds after which a repeated text is a new one.
+ECHO_WINDOW = 10.0
+
+#: Texts that echoes are recognised of; the oldest is forgotten, so a flood costs memory no further.
+MAX_REMEMBERED_TEXTS = 10_000

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import structlog
 
+from switchroom.core.addresses import Addresses
 from switchroom.core.bus import Bus
 from switchroom.core.dispatch import Dispatch, key_of
 from switchroom.core.expiry import Expiry
@@ -93,7 +94,9 @@ class Messages:
         bus: Bus,
         terms: MessageTerms = MessageTerms(),  # noqa: B008 - immutable
         make_id: Callable[[], str] = new_id,
+        addresses: Addresses | None = None,
     ) -> None:
+        """``addresses`` tells what an endpoint of one technology is called in another."""
         self._technologies = technologies
         self._journal = journal
         self._clock = clock
@@ -101,6 +104,7 @@ class Messages:
         self._bus = bus
         self._terms = terms
         self._make_id = make_id
+        self._addresses = addresses
         self._dispatch = Dispatch(technologies, clock, schedule, self._write, self._wait_again, self._flush)
         self._waiting = Waiting(journal, schedule, clock, self._dispatch.has_room, self._dispatch.reopen)
         self._expiry = Expiry(schedule, clock, self._expire, self._lives, self._unfinished)
@@ -158,8 +162,12 @@ class Messages:
         body: str,
         headers: Mapping[str, str],
         options: SendOptions = _NO_OPTIONS,
+        *,
+        max_forwards: int | None = None,
     ) -> MessageRecord:
         """Accepts a text for ``to`` (``pjsip:carol``); returns when it is kept and on its way.
+
+        ``max_forwards``: servers a text that came from one may still pass; None for a new text.
 
         Raises:
             InvalidParameter: sender, destination, a header or an option can not be used as asked.
@@ -169,7 +177,7 @@ class Messages:
             StoreUnavailable: it can not be kept now.
         """
         technology, destination = self._technologies.split(to)
-        message = self._text(technology, destination, sender, body, headers)
+        message = self._text(technology, destination, sender, body, headers, max_forwards=max_forwards)
         return await self._accept(technology, message, options)
 
     async def send_to(
@@ -182,10 +190,7 @@ class Messages:
         *,
         max_forwards: int | None = None,
     ) -> MessageRecord:
-        """As ``send``, to an endpoint by its name, whatever characters the name has.
-
-        ``max_forwards``: servers a text that came from one may still pass; None for a new text.
-        """
+        """As ``send``, to an endpoint by its name, whatever characters the name has."""
         technology = self._technologies.find(endpoint.technology)
         message = self._text(
             technology, endpoint.resource, sender, body, headers, by_name=True, max_forwards=max_forwards
@@ -212,7 +217,7 @@ class Messages:
             technology=technology.name,
             destination=destination,
             by_name=by_name,
-            sender=sender,
+            sender=self._addresses.named(sender, technology.name) if self._addresses is not None else sender,
             body=body,
             headers=headers,
             max_forwards=max_forwards,

@@ -32,6 +32,11 @@ class AddressOfRecord:
         self.endpoints: list[_Record] = []
 
     @property
+    def users(self) -> list[str]:
+        """Resources of the endpoints that use it."""
+        return [record.snapshot.resource for record in self.endpoints]
+
+    @property
     def available(self) -> bool:
         if not self.qualified:
             return bool(self.contacts)
@@ -61,10 +66,18 @@ class Registry:
         self._records: dict[EndpointId, _Record] = {}
         self._aors: dict[tuple[str, str], AddressOfRecord] = {}
         self._technologies: dict[str, str] = {}
+        #: Technologies that tell the states of their endpoints themselves.
+        self._told: set[str] = set()
         self._lists: dict[str, bytes] = {}
         self._sorted: list[EndpointId] | None = None
         #: Grows with every change that a list of endpoints shows.
         self.revision = 0
+
+    def leave_states_to(self, technology: str) -> None:
+        """Endpoints of this technology are in the state that ``set_state`` says, whatever becomes of their contacts;
+        applications are told of the endpoints alone.
+        """
+        self._told.add(technology)
 
     # ---- asking
 
@@ -169,6 +182,12 @@ class Registry:
         self._settle(record.aors, events)
         return events
 
+    def set_state(self, endpoint: EndpointId, state: EndpointState) -> list[EndpointEvent]:
+        """The state of an endpoint whose technology tells it; an event each time it is said."""
+        events: list[EndpointEvent] = []
+        self._set_state(self._records[endpoint], state, events)
+        return events
+
     def relink(self, endpoint: EndpointId, aors: Iterable[str]) -> list[EndpointEvent]:
         """Gives an endpoint that is known other addresses of record; nothing happens when they are the same."""
         record = self._records[endpoint]
@@ -254,6 +273,10 @@ class Registry:
         self._contact_events(aor, contact, contact.status, events)
         return events
 
+    def restore(self, aor: AddressOfRecord, contact: Contact) -> list[EndpointEvent]:
+        """Adds a contact that was there before a restart."""
+        return self.bind(aor, contact)
+
     def unbind(self, aor: AddressOfRecord, uri: str) -> list[EndpointEvent]:
         """Takes a contact away; nothing happens when there is none."""
         contact = aor.contacts.pop(uri, None)
@@ -296,6 +319,8 @@ class Registry:
                 self._settle_record(record, events)
 
     def _settle_record(self, record: _Record, events: list[EndpointEvent]) -> None:
+        if record.snapshot.technology in self._told:
+            return
         online = any(aor.available for aor in record.aors)
         wanted = EndpointState.ONLINE if online else EndpointState.OFFLINE
         if record.snapshot.state is wanted:
@@ -327,6 +352,7 @@ class Registry:
                 aor=aor.name,
                 contact_status=status,
                 roundtrip_usec=contact.roundtrip_usec,
+                shown=aor.technology not in self._told,
             )
             for record in aor.endpoints
         )

@@ -78,7 +78,11 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True):
     cseq: int = 0
     #: ``+sip.instance`` (RFC 5626), empty when the phone gave none.
     instance: str = ""
+    #: ``reg-id`` (RFC 5626), 0 when the phone gave none: with ``instance`` it names the binding across new URIs.
+    reg_id: int = 0
     #: Name of the listener it registered at.
     listener: str = ""
-    #: Listener and connection it is tied to; opaque to the core.
+    #: Listener and connection it registered over; opaque to the core.
     flow: object | None = None
+    #: Reached over that connection alone, and gone with it; not kept beyond the process.
+    tied: bool = False

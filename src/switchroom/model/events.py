@@ -46,6 +46,8 @@ class ContactStatusChange(EndpointEvent, frozen=True, kw_only=True):
     aor: str
     contact_status: ContactStatus
     roundtrip_usec: int
+    #: False where applications hear of the endpoint as a whole alone, in PeerStatusChange.
+    shown: bool = True
 
 
 class TextMessageReceived(EndpointEvent, frozen=True, kw_only=True):

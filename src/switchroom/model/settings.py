@@ -57,6 +57,8 @@ class SipEndpointSettings(Settings, frozen=True, kw_only=True):
     message_context: str = ""
     force_rport: bool = True
     rewrite_contact: bool = False
+    #: ``rewrite_contact`` for a phone whose Via names another address than its packets come from.
+    rewrite_behind_nat: bool = False
     user_eq_phone: bool = False
     allow_unauthenticated_options: bool = False
     follow_redirect_methods: tuple[str, ...] = ()
@@ -107,6 +109,10 @@ class AorSettings(Settings, frozen=True, kw_only=True):
     authenticate_qualify: bool = False
     outbound_proxy: str = ""
     support_path: bool = False
+    #: Seconds after which an answer is late (sip.conf ``qualify``); 0: none is.
+    qualify_limit: float = 0.0
+    #: Seconds to the next OPTIONS after a late or missing answer; 0: ``qualify_frequency``.
+    qualify_retry: int = 0
 
 
 class IdentifySettings(Settings, frozen=True, kw_only=True):
@@ -186,7 +192,83 @@ class SipSettings(msgspec.Struct, frozen=True, kw_only=True):
     general: SipGlobalSettings = SipGlobalSettings()
 
 
-# ---- sip.conf, iax.conf, xmpp.conf: what is listed
+# ---- sip.conf
+
+
+class PeerSettings(Settings, frozen=True, kw_only=True):
+    """A section of sip.conf, as it is written: a ``user`` sends, a ``peer`` is reached, a ``friend`` is both."""
+
+    user: bool = False
+    peer: bool = False
+    #: ``dynamic``: it registers; else a host name or literal address; empty: it has none.
+    host: str = ""
+    #: 0: the default of SIP.
+    port: int = 0
+    #: User part of the Request-URI of a peer that did not register, and of its challenges.
+    defaultuser: str = ""
+    secret: str = ""
+    #: HA1 in hex; wins over ``secret``.
+    md5secret: str = ""
+    #: Proves us to the peer, in place of ``secret``.
+    remotesecret: str = ""
+    #: Realm, user and secret that answer its challenges, before ``secret``.
+    auth: tuple[tuple[str, str, str], ...] = ()
+    fromuser: str = ""
+    fromdomain: str = ""
+    context: str = ""
+    outofcall_message_context: str = ""
+    #: Seconds within which an OPTIONS is answered in time; 0: it is not asked, None: as [general] says.
+    qualify: float | None = None
+    #: Seconds between two OPTIONS; None: as [general] says.
+    qualifyfreq: int | None = None
+    #: ``port``: any port of its address is its; ``invite``: it need not prove its texts.
+    insecure: tuple[str, ...] = ()
+    #: Any of no, force_rport, comedia, auto_force_rport, auto_comedia; None: as [general] says.
+    nat: tuple[str, ...] | None = None
+    #: Protocols, the first for what is sent to it; empty: as [general] says.
+    transport: tuple[str, ...] = ()
+    outboundproxy: str = ""
+    usereqphone: bool = False
+    acl: tuple[AccessRule, ...] = ()
+    contact_acl: tuple[AccessRule, ...] = ()
+
+    @property
+    def dynamic(self) -> bool:
+        return self.host.lower() == "dynamic"
+
+    def __repr__(self) -> str:
+        """Without the secrets: settings end up in logs."""
+        return f"PeerSettings(name={self.name!r}, host={self.host!r}, secret=***)"
+
+    __str__ = __repr__
+
+
+class ChanSipGeneral(msgspec.Struct, frozen=True, kw_only=True):
+    """[general] of sip.conf: what peers do not say themselves, and what decides on texts."""
+
+    accept_outofcall_message: bool = True
+    auth_message_requests: bool = True
+    qualify: float = 0.0
+    qualifyfreq: int = 60
+    nat: tuple[str, ...] = ("auto_force_rport",)
+    transport: tuple[str, ...] = ("udp",)
+    context: str = "default"
+    outofcall_message_context: str = ""
+    defaultexpiry: int = 120
+    minexpiry: int = 60
+    maxexpiry: int = 3600
+    contact_acl: tuple[AccessRule, ...] = ()
+
+
+class ChanSipSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """All of sip.conf: the sections as written, and ``sip``, what the kernel and the steps of PJSIP make of them."""
+
+    general: ChanSipGeneral = ChanSipGeneral()
+    peers: dict[str, PeerSettings] = {}
+    sip: SipSettings = SipSettings()
+
+
+# ---- iax.conf, xmpp.conf: what is listed
 
 
 class ListedEndpoint(Settings, frozen=True, kw_only=True):
@@ -329,6 +411,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     """A whole configuration directory."""
 
     sip: SipSettings | None = None
+    chan_sip: ChanSipSettings | None = None
     http: HttpSettings = HttpSettings()
     ari: AriSettings = AriSettings()
     switchroom: SwitchroomSettings = SwitchroomSettings()

@@ -152,7 +152,7 @@ class Edge:
         technologies = Technologies()
         self.pjsip = Remembering("PJSIP", self.registry)
         technologies.add(self.pjsip)
-        self.objects = LiveConfiguration(Configuration(sip=FILES), None, None)
+        self.objects = LiveConfiguration(Configuration(sip=FILES), None, MemoryStore().objects)
         self.store = MemoryStore()
         schedule = Schedule(self.clock, VirtualTimers(VirtualClock()))
         self.messages = Messages(technologies, self.store.journal, self.clock, schedule, self.bus)

@@ -150,6 +150,7 @@ async def test_an_unsolicited_pong_is_ignored_and_a_ping_answered(edge: Edge) ->
     wire.frame(0x9, b"anybody there")
     assert await wire.receive() == (0x8A, b"anybody there")
     edge.register("bob")
+    assert (await wire.event())["type"] == "RESTResponse"
     assert (await wire.event())["type"] == "EndpointStateChange"
     await wire.close()
 

@@ -24,6 +24,7 @@ async def test_head_in_order(edge: Edge) -> None:
         "Access-Control-Allow-Origin",
         "Access-Control-Allow-Credentials",
         "Vary",
+        "ETag",
         "Content-type",
         "Content-Length",
     ]

@@ -281,7 +281,7 @@ async def test_responses_nobody_reads_do_not_pile_up(edge: Edge) -> None:
 
 async def test_a_response_nobody_takes_ends_the_connection(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("switchroom.ari.reply.RESPONSE_SECONDS", 0.05)
-    monkeypatch.setattr(edge.registry, "listing", lambda: b"x" * 20_000_000)
+    monkeypatch.setattr(edge.registry, "listing", lambda technology: b"x" * 20_000_000)
     wire = await edge.open()
     reading: Any = wire.writer.transport
     reading.pause_reading()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from switchroom.conf.difference import listed_difference, restarts, sip_difference, slices
+from switchroom.conf.difference import listed_difference, restarts, same, sip_difference, slices
 from switchroom.model.change import KINDS, SipChange
 from switchroom.model.settings import Configuration, SipSettings
-from unit.conf.conftest import Read
+from unit.conf.conftest import ARI, HTTP, Read
 
 BASE = """\
 [t]
@@ -97,8 +97,8 @@ def test_slices_add_up_and_keep_a_safe_order(read: Read) -> None:
 
 
 def test_listed_endpoints(read: Read) -> None:
-    old = read(sip="[a]\ntype=friend\nhost=dynamic\n[b]\ntype=peer\n[c]\ntype=peer\n")[0].listed
-    new = read(sip="\n[a]\ntype=friend\nhost=10.0.0.1\n[c]\ntype=peer\n[d]\ntype=peer\n")[0].listed
+    old = read(iax="[a]\ntype=friend\nhost=dynamic\n[b]\ntype=peer\n[c]\ntype=peer\n")[0].listed
+    new = read(iax="\n[a]\ntype=friend\nhost=10.0.0.1\n[c]\ntype=peer\n[d]\ntype=peer\n")[0].listed
     gone, came = listed_difference(old, new)
     assert [listed.name for listed in gone] == ["a", "b"]
     assert [listed.name for listed in came] == ["a", "d"]
@@ -106,16 +106,21 @@ def test_listed_endpoints(read: Read) -> None:
 
 def test_what_needs_a_restart_is_told(read: Read) -> None:
     old = read(pjsip=BASE)[0]
-    assert restarts(old, read(pjsip="\n" + BASE)[0]) == []
+    moved = read(pjsip="\n" + BASE, ari="\n" + ARI, http="\n" + HTTP)[0]
+    assert restarts(old, moved) == []
+    assert same(old.ari, moved.ari)
+    assert not same(old.ari, read(ari=ARI.replace("x", "y"))[0].ari)
     new = read(
         pjsip="[system]\ntimer_t1=400\n" + BASE.replace(":5060", ":5070"),
         http="[general]\nenabled=yes\nbindport=1\n",
         ari="[general]\nenabled=no\n",
         switchroom="[general]\nstrict=yes\n",
+        sip="[a]\ntype=friend\nhost=dynamic\n",
     )[0]
     assert restarts(old, new) == [
         "the transport t of pjsip.conf",
         "timer_t1 of pjsip.conf",
+        "sip.conf",
         "http.conf",
         "enabled of ari.conf",
         "switchroom.conf",

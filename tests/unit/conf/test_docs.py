@@ -10,7 +10,7 @@ import pytest
 from msgspec import NODEFAULT
 from msgspec.structs import FieldInfo, fields
 
-from switchroom.conf import acl, ari, http, switchroom
+from switchroom.conf import acl, ari, http, switchroom, websocket_client
 from switchroom.conf.listed import XMPP_REQUIRED
 from switchroom.conf.options import Table
 from switchroom.conf.pjsip_options import KINDS, UNSUPPORTED_KINDS
@@ -32,9 +32,13 @@ SECTIONS: dict[str, tuple[Table, type | None]] = {
     "type=system": (KINDS["system"], settings.SipGlobalSettings),
     "ari.conf [general]": (ari.GENERAL, settings.AriSettings),
     "ari.conf type=user": (ari.USER, settings.AriUser),
+    "ari.conf type=outbound_websocket": (ari.OUTBOUND, settings.OutboundSettings),
+    "websocket_client.conf": (websocket_client.CLIENT, settings.OutboundSettings),
     "http.conf [general]": (http.GENERAL, settings.HttpSettings),
+    "http.conf type=restriction": (http.RESTRICTION, None),
     "acl.conf": (acl.ACL, None),
     "switchroom.conf [general]": (switchroom.GENERAL, settings.SwitchroomSettings),
+    "switchroom.conf type=application": (switchroom.APPLICATION, None),
 }
 
 #: Defaults that are another option, or said in words.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 import pytest
 
 from switchroom.conf.problems import Problem
-from switchroom.model.settings import HttpSettings
+from switchroom.model.settings import AccessRule, HttpSettings, PathRestriction, Source
 
 from .conftest import Read
 
@@ -19,7 +21,8 @@ def test_all_options(read: Read) -> None:
     http, problems = settings(
         read,
         "[general]\nEnabled=yes\nbindaddr=0.0.0.0\nbindport=80\nprefix=/pbx/\nservername=\nsessionlimit=7\n"
-        "session_inactivity=1500\nsession_keep_alive=0\ntlsenable=no\ntlscertfile=x\n",
+        "session_inactivity=1500\nsession_keep_alive=0\ntlsenable=yes\ntlsbindaddr=[::1]:443\ntlscertfile=x\n"
+        "tlsprivatekey=y\ntlsdisablev1=yes\n[/ari/asterisk]\ntype=restriction\ndeny=::/0\n",
     )
     assert problems == []
     assert http == HttpSettings(
@@ -31,6 +34,18 @@ def test_all_options(read: Read) -> None:
         sessionlimit=7,
         session_inactivity=1.5,
         session_keep_alive=0.0,
+        tls_enabled=True,
+        tls_bind_host="::1",
+        tls_bind_port=443,
+        tls_cert_file="x",
+        tls_key_file="y",
+        restrictions=(
+            PathRestriction(
+                name="/ari/asterisk",
+                source=Source("http.conf", 15),
+                acl=(AccessRule(False, ip_network("::/0")),),
+            ),
+        ),
     )
 
 
@@ -54,10 +69,11 @@ def test_the_port_may_stand_in_the_address(read: Read, text: str, host: str, por
         ("[general]\nenabled=yes\n", "http.conf:1", "bindaddr"),
         ("[general]\nenabled=yes\nbindaddr=::1\nbindport=70000\n", "http.conf:4", "whole number"),
         ("[general]\nenabled=yes\nbindaddr=::1\nprefix=a b\n", "http.conf:4", "path"),
-        ("[general]\nenabled=yes\nbindaddr=::1\ntlsenable=yes\n", "http.conf:4", "not supported yet"),
+        ("[general]\nenabled=yes\nbindaddr=::1\ntlsenable=yes\n", "http.conf:4", "certificate"),
         ("[general]\nenabled=yes\nbindaddr=::1\nredirect = / /x\n", "http.conf:4", "not supported yet"),
         ("[general]\nenabled=yes\nbindaddr=::1\nbind=x\n", "http.conf:4", "no option"),
-        ("[general]\nenabled=yes\nbindaddr=::1\n[ari]\ntype=restriction\ndeny=::/0\n", "http.conf:4", "stays open"),
+        ("[general]\nenabled=yes\nbindaddr=::1\n[a]\ntype=restriction\nacl=lan\n", "http.conf:6", "no access list"),
+        ("[general]\nenabled=yes\nbindaddr=::1\n[a]\ntype=restriction\ndney=::/0\n", "http.conf:6", "no option"),
         ("[general]\nenabled=yes\nbindaddr=::1\n[other]\n", "http.conf:4", "not read"),
     ],
 )

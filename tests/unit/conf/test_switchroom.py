@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
+import pytest
+
 from switchroom.model.settings import SwitchroomSettings
 
 from .conftest import Read
@@ -10,10 +14,18 @@ from .conftest import Read
 def test_all_options(read: Read) -> None:
     configuration, problems = read(
         switchroom="[general]\nstrict=yes\nfork=First\nentity_id=desk\nlog_format=json\nlog_level=debug\n"
+        "trusted_proxies=127.0.0.1,10.0.0.0/8\n"
+        "[desk]\ntype=application\nsubscribe=endpoint:PJSIP,deviceState:\nsubscribe=message:\n"
     )
     assert problems == []
     assert configuration.switchroom == SwitchroomSettings(
-        strict=True, fork="first", entity_id="desk", log_format="json", log_level="debug"
+        strict=True,
+        fork="first",
+        entity_id="desk",
+        log_format="json",
+        log_level="debug",
+        trusted_proxies=(ip_network("127.0.0.1"), ip_network("10.0.0.0/8")),
+        applications={"desk": ("endpoint:PJSIP", "deviceState:", "message:")},
     )
 
 
@@ -22,3 +34,17 @@ def test_mistakes(read: Read) -> None:
     assert configuration.switchroom == SwitchroomSettings()
     assert [(p.source.line, p.severity) for p in problems] == [(2, "error"), (3, "warning"), (4, "warning")]
     assert '"fork"' in problems[1].advice
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[a]\ntype=application\nsubscribe=PJSIP/alice\n",
+        "[a]\ntype=application\nsubscribe=tech:x\n",
+        f"[{'a' * 74}]\ntype=application\n",
+    ],
+)
+def test_applications_that_can_not_be_subscribed(read: Read, text: str) -> None:
+    configuration, problems = read(switchroom=text)
+    assert [p.severity for p in problems] == ["error"]
+    assert not any(configuration.switchroom.applications.values())

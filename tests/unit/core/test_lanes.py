@@ -109,25 +109,31 @@ async def test_a_held_lane_waits_for_its_contact(bench: Bench) -> None:
     assert bench.names() == ["1", "2"]
 
 
-def test_a_lane_that_is_given_up_hands_back_what_was_not_on_its_way(bench: Bench) -> None:
+def test_a_lane_whose_contact_goes_hands_back_what_was_not_on_its_way(bench: Bench) -> None:
     for item in ("1", "2", "3"):
         bench.lanes.push(A, item)
     assert bench.lanes.drop(A) == ["2", "3"]
     assert bench.lanes.drop(A) == []
-    turn = bench.sent[0][1]
-    assert not turn.retry(1)
+    assert not bench.sent[0][1].retry(1)
+    assert len(bench.lanes) == 0
     bench.lanes.push(A, "new", held=True)
     assert bench.lanes.drop(A) == ["new"]
     assert len(bench.lanes) == 0
 
 
-def test_an_end_in_a_lane_given_up_leaves_the_new_one_alone(bench: Bench) -> None:
+@pytest.mark.parametrize("push", [True, False])
+def test_nothing_overtakes_the_head_when_the_contact_comes_back(bench: Bench, push: bool) -> None:
     bench.lanes.push(A, "old")
+    bench.lanes.push(A, "handed back")
     bench.lanes.drop(A)
-    bench.lanes.push(A, "new")
-    bench.sent[0][1].done()
-    assert bench.names() == ["old", "new"]
-    assert bench.lanes.waiting(A) == 1
+    bench.lanes.wake(A)
+    if push:
+        bench.lanes.push(A, "new")
+    assert bench.names() == ["old"]
+    assert bench.sent[0][1].retry(1)
+    bench.lanes.nudge(A)
+    bench.sent[1][1].done()
+    assert bench.names() == ["old", "old", *(["new"] if push else [])]
 
 
 def test_nothing_begins_after_the_stop(bench: Bench) -> None:

@@ -1,6 +1,6 @@
 """Registered contacts, kept so that a restart takes nobody away.
 
-What is tied to a connection ends with it, and so with the process; a contact on UDP is where it was.
+What is tied to a connection ends with it, and so with the process; every other contact is where it was.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Bindings:
 
     def keep(self, contact: Contact) -> None:
         """Writes a contact behind, unless it is static or tied to a connection."""
-        if contact.expires is not None and contact.transport == "udp":
+        if contact.expires is not None and not contact.tied:
             left = contact.expires - self._clock.monotonic()
             self._store.save(self._technology, contact, self._clock.wall() + left)
 

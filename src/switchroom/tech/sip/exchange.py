@@ -17,9 +17,10 @@ from switchroom.model.errors import InvalidParameter
 from switchroom.model.settings import AuthSettings, SipEndpointSettings
 from switchroom.tech.sip.directory import Directory
 from switchroom.tech.sip.limits import MAX_ADDRESSES, MAX_CHALLENGES, MAX_DATAGRAM
-from switchroom.tech.sip.transports import Listener, Transports, host_port, next_host
+from switchroom.tech.sip.transports import Connections, Listener, Transports, host_port, next_host
 from switchroom.wire.sip.digest import answer, hash_ha1, parse_challenge
 from switchroom.wire.sip.errors import SipError
+from switchroom.wire.sip.flow import Flow
 from switchroom.wire.sip.headers import parse_name_addr
 from switchroom.wire.sip.message import Response
 from switchroom.wire.sip.stack import Outgoing, Stack
@@ -99,6 +100,8 @@ class NextHop(NamedTuple):
     routes: tuple[str, ...]
     addresses: tuple[tuple[str, int], ...]
     loopback: bool
+    #: Over the connection that is there, or not at all.
+    bound: bool = False
 
     @property
     def host(self) -> str:
@@ -146,10 +149,11 @@ class Exchanges:
             await self._idle.wait()
 
     def route(self, endpoint: SipEndpointSettings, uri: Uri, contact: Contact | None, proxy: str = "") -> NextHop:
-        """The way to ``uri``: the endpoint's outbound proxy, the contact's stored Path, the URI itself.
+        """The way to ``uri``: the endpoint's outbound proxy, the contact's stored Path, the connection the contact
+        registered over, the URI itself.
 
         Raises:
-            InvalidParameter: no transport goes there, or no packet may (charter ruling 7).
+            InvalidParameter: no transport goes there, no packet may (charter ruling 7), or the connection is closed.
         """
         proxy = endpoint.outbound_proxy or proxy
         routes: tuple[str, ...] = contact.path if contact is not None else ()
@@ -161,6 +165,8 @@ class Exchanges:
                 hop = parse_name_addr(routes[0]).uri
             except SipError as error:
                 raise InvalidParameter(f"no usable route: {routes[0]}") from error
+        elif contact is not None and (open_flow := self._open_flow(uri, contact)) is not None:
+            return open_flow
         preferred = getattr(contact.flow, "local", "") if contact is not None and not routes else ""
         listener = self._transports.choose(endpoint, hop, preferred)
         if listener is None:
@@ -182,6 +188,20 @@ class Exchanges:
         if reason != NO_LITERAL:
             raise InvalidParameter(f"no packet goes to {host}: {reason}")
         return NextHop(listener, hop, routes, (), loopback)
+
+    def _open_flow(self, uri: Uri, contact: Contact) -> NextHop | None:
+        """The connection a contact registered over, while it is open (RFC 5626 section 5.3, RFC 5923)."""
+        flow = contact.flow
+        if not isinstance(flow, Flow) or not flow.reliable:
+            return None
+        if uri.scheme == "sips" and flow.transport not in ("tls", "wss"):
+            return None
+        listener = self._transports.listeners.get(flow.local)
+        if listener is not None and listener.connected(flow.host, flow.port):
+            return NextHop(listener, uri, (), ((flow.host, flow.port),), True, bound=True)
+        if contact.tied:
+            raise InvalidParameter("the connection of the contact is closed")
+        return None
 
     def start(self, exchange: Exchange, done: Callable[[Outcome], None]) -> None:
         """Sends; ``done(outcome)`` is called once, never before this returns unless sending fails at once."""
@@ -223,6 +243,29 @@ class Exchanges:
     def _send(self, exchange: Exchange) -> None:
         host, port = exchange.addresses[0]
         listener = exchange.listeners.get(":" in host, exchange.listener)
+        connections = listener.connections
+        if connections is None or connections.connected(host, port):
+            self._request(exchange, listener, host, port)
+        elif exchange.hop.bound:
+            self._end(exchange, Outcome(503, "Flow Failed"))
+        else:
+            task = asyncio.get_running_loop().create_task(self._connect(exchange, listener, connections))
+            self._resolving.add(task)
+            task.add_done_callback(self._resolving.discard)
+
+    async def _connect(self, exchange: Exchange, listener: Listener, connections: Connections) -> None:
+        """Opens a connection first; the next address is tried when that fails (RFC 3263 4.3)."""
+        host, port = exchange.addresses[0]
+        try:
+            await connections.connect(host, port, next_host(exchange.hop.uri))
+        except OSError as error:
+            if exchange in self._open:
+                self.failed(exchange, 503, f"Not Connected: {error}")
+            return
+        if exchange in self._open:
+            self._request(exchange, listener, host, port)
+
+    def _request(self, exchange: Exchange, listener: Listener, host: str, port: int) -> None:
         headers = [*exchange.headers, ("CSeq", f"{exchange.cseq} {exchange.method}")]
         outgoing = Outgoing(exchange.method, exchange.target, headers, exchange.body, listener.sent_by(host))
         try:

@@ -13,6 +13,7 @@ from switchroom.model.endpoint import Contact, ContactStatus, EndpointId
 from switchroom.model.errors import EndpointNotFound, InvalidParameter, NoContact
 from switchroom.model.settings import SipEndpointSettings
 from switchroom.tech.sip.directory import Directory
+from switchroom.tech.sip.outbound import one_per_phone
 from switchroom.wire.sip.errors import SipError
 from switchroom.wire.sip.headers import NameAddr, parse_name_addr
 from switchroom.wire.sip.uri import Uri, escape_user, parse_uri
@@ -226,6 +227,7 @@ class Names:
 
 def _targets(endpoint: SipEndpointSettings, contacts: list[Contact]) -> list[Target]:
     """Where to reach contacts; those known to be unreachable are marked, unless all are (ruling 10)."""
+    contacts = one_per_phone(contacts)
     reachable = [c.status is not ContactStatus.UNREACHABLE for c in contacts]
     none = not any(reachable)
     return [Target(endpoint, parse_uri(c.uri), c, "", r or none) for c, r in zip(contacts, reachable, strict=True)]

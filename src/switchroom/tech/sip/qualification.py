@@ -135,7 +135,7 @@ class Qualification:
             *(("Route", route) for route in hop.routes),
             ("From", f"{sender};tag={self._token()}"),
             ("To", str(to_header(Target(endpoint, uri)))),
-            ("Contact", f"<sip:{user}@{hop.listener.sent_by(hop.host)}>"),
+            ("Contact", f"<sip:{user}@{hop.listener.reached_at(hop.host)}>"),
             ("Call-ID", self._token()),
             ("Max-Forwards", str(general.max_forwards)),
             ("User-Agent", general.user_agent),

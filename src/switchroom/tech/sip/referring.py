@@ -78,7 +78,7 @@ class Referring:
         target = latest(self._names.destination(referral.destination, by_name=referral.by_name))
         endpoint = target.endpoint
         hop = self._exchanges.route(endpoint, target.uri, target.contact)
-        own = hop.listener.sent_by(hop.host)
+        own = hop.listener.reached_at(hop.host)
         sender = self._names.sender(referral.sender, endpoint, hop.listener.own_host(hop.host))
         refer_to = self._names.referred(referral.refer_to, to_self=referral.to_self, own=own, display=display)
         if len(self._subscriptions) >= MAX_SUBSCRIPTIONS:

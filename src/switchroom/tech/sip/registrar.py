@@ -24,7 +24,8 @@ from switchroom.tech.sip.limits import (
     MAX_SHOWN,
 )
 from switchroom.tech.sip.names import qvalue
-from switchroom.tech.sip.transports import bracketed, host_port
+from switchroom.tech.sip.outbound import is_direct, is_tied, outbound_id, parameters, replaced_by
+from switchroom.tech.sip.transports import URI_TRANSPORT, bracketed, host_port
 from switchroom.wire.sip.digest import parse_credentials
 from switchroom.wire.sip.errors import SipError
 from switchroom.wire.sip.events import RequestReceived
@@ -99,6 +100,8 @@ class Registrar:
         if len(written) > MAX_CONTACTS_PER_REQUEST:
             raise Refused(403)
         path = self._path(request, settings)
+        # A phone behind a proxy is reached by its Path; with the proxy's address in its Contact requests would loop.
+        movable = request.first("path") is None
         flow = incoming.flow
         address = host_port(flow.host, flow.port)
         call_id, cseq = request.call_id, request.cseq.number
@@ -106,8 +109,9 @@ class Registrar:
         header_expires = request.expires
         # By URI, so that two spellings of one contact in one request are one change: the last one.
         changes: dict[str, Bind | Unbind] = {}
+        replaced: list[Bind | Unbind] = []
         for position, name_addr in enumerate(written):
-            uri, original = self._contact_uri(incoming, endpoint, name_addr, rewrite=position == 0 and not path)
+            uri, original = self._contact_uri(incoming, endpoint, name_addr, rewrite=position == 0 and movable)
             text = str(uri)
             if len(text) > MAX_CONTACT_URI:
                 raise Refused(400)
@@ -127,6 +131,7 @@ class Registrar:
                 if known is not None:
                     changes[text] = Unbind(aor, text)
                 continue
+            outbound = outbound_id(incoming, name_addr, path)
             contact = Contact(
                 aor=settings.name,
                 uri=text,
@@ -145,10 +150,14 @@ class Registrar:
                 cseq=cseq,
                 instance=(name_addr.params.get("+sip.instance") or "")[:MAX_SHOWN],
                 listener=flow.local,
-                flow=flow,
+                reg_id=outbound,
+                flow=flow if not flow.reliable or is_direct(incoming) else None,
+                tied=is_tied(incoming, uri, outbound=outbound > 0),
             )
             changes[text] = Bind(aor, contact)
-        return self._make_room(settings, aor, list(changes.values()))
+            # After the new one is bound, so that the phone does not seem to be gone for a moment.
+            replaced += [Unbind(aor, older) for older in replaced_by(aor.contacts, contact) if older not in changes]
+        return self._make_room(settings, aor, [*changes.values(), *replaced])
 
     def _remove_all(self, request: Request, aor: AddressOfRecord) -> list[Bind | Unbind]:
         """``Contact: *`` (RFC 3261 10.2.2) takes every binding away, and goes with ``Expires: 0`` alone."""
@@ -192,8 +201,8 @@ class Registrar:
         if len(original) > MAX_CONTACT_URI:
             raise Refused(400)
         uri = uri.replace(host=bracketed(flow.host), port=flow.port).without_params("transport", "maddr")
-        if flow.transport != "udp":
-            uri = uri.replace(params=(*uri.params, ("transport", flow.transport)))
+        if parameter := URI_TRANSPORT[flow.transport]:
+            uri = uri.replace(params=(*uri.params, ("transport", parameter)))
         return uri, original
 
     def _make_room(
@@ -249,10 +258,13 @@ class Registrar:
             if contact.expires is None:
                 headers.append(("Contact", f"<{shown}>"))
             else:
-                headers.append(("Contact", f"<{shown}>;expires={max(0, round(contact.expires - now))}"))
+                left = max(0, round(contact.expires - now))
+                headers.append(("Contact", f"<{shown}>;expires={left}{parameters(contact)}"))
         expires = request.expires
         if expires is not None:
             headers.append(("Expires", str(_clamp(expires, settings))))
+        if any(isinstance(change, Bind) and change.contact.reg_id for change in changes):
+            headers.append(("Require", "outbound"))  # RFC 5626 section 6: it was done
         if settings.support_path:
             headers.append(("Supported", "path"))
             headers.extend(("Path", line) for line in request.lines("path"))

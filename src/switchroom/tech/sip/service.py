@@ -113,6 +113,8 @@ class SipTechnology:
         self._switch: Switch | None = None
         self._switching: set[asyncio.Task[None]] = set()
         self._due: dict[tuple[str, str], Deadline] = {}
+        #: Address of record and URI of the contacts that go with a connection.
+        self._tied: dict[Flow, set[tuple[str, str]]] = {}
         self._names = names = Names(name, directory, registry)
         self._exchanges = exchanges = Exchanges(
             self._stack, self._transports, directory, resolver, clock, token, self._flush
@@ -187,7 +189,11 @@ class SipTechnology:
                 log.warning("a contact is no URI", aor=settings.name, at=str(settings.source), error=error.reason)
                 continue
             contact = Contact(aor=settings.name, uri=uri, static=True)
-            self._end_expiry(aor, uri)
+            if known is not None:
+                # It had registered, and stays now however long it is silent.
+                self._untie(aor, uri)
+                self._end_expiry(aor, uri)
+                self._bindings.forget(aor.name, uri)
             self._bus.publish(self._registry.bind(aor, contact))
             self._qualification.watch(contact)
 
@@ -286,6 +292,15 @@ class SipTechnology:
         self._stack.transport_failed(flow, self._clock.monotonic())
         self._drain()
 
+    def disconnected(self, flow: Flow) -> None:
+        """A connection is closed: contacts tied to it are gone at once, and requests on it fail."""
+        for name, uri in self._tied.pop(flow, ()):
+            aor = self._registry.aor(self.name, name)
+            contact = aor.contacts.get(uri) if aor is not None else None
+            if aor is not None and contact is not None and contact.tied and contact.flow == flow:
+                self._take_away(aor, uri)
+        self.unreachable(flow)
+
     def _drain(self) -> None:
         while (event := self._stack.next_event()) is not None:
             self._other(event)
@@ -315,6 +330,7 @@ class SipTechnology:
         for change in answer.changes:
             if isinstance(change, Bind):
                 new = change.contact.uri not in change.aor.contacts
+                self._tie(change.aor, change.contact)
                 self._bus.publish(self._registry.bind(change.aor, change.contact, repeat=self._tells_refreshes))
                 self._keep_until(change.aor, change.contact)
                 self._bindings.keep(change.contact)
@@ -347,8 +363,23 @@ class SipTechnology:
         else:
             self._take_away(aor, uri)
 
+    def _tie(self, aor: AddressOfRecord, contact: Contact) -> None:
+        """Notes which connection a new or refreshed contact goes with, and forgets that of before."""
+        self._untie(aor, contact.uri)
+        if contact.tied and isinstance(contact.flow, Flow):
+            self._tied.setdefault(contact.flow, set()).add((aor.name, contact.uri))
+
+    def _untie(self, aor: AddressOfRecord, uri: str) -> None:
+        known = aor.contacts.get(uri)
+        if known is not None and known.tied and isinstance(known.flow, Flow):
+            on_flow = self._tied.get(known.flow, set())
+            on_flow.discard((aor.name, uri))
+            if not on_flow:
+                self._tied.pop(known.flow, None)
+
     def _take_away(self, aor: AddressOfRecord, uri: str) -> None:
         """A contact ends, and all that was still to happen to it."""
+        self._untie(aor, uri)
         self._end_expiry(aor, uri)
         self._qualification.forget(aor.name, uri)
         self._bindings.forget(aor.name, uri)

@@ -35,7 +35,7 @@ _REFUSALS = {
     "NOTIFY": Answer(481),
 }
 _NOT_IMPLEMENTED = Answer(501, [("Allow", ALLOW)])
-_UNDERSTOOD_OPTIONS = frozenset({"path"})
+_UNDERSTOOD_OPTIONS = frozenset({"path", "outbound"})
 
 Handler = Callable[[RequestReceived, SipEndpointSettings], Answer | None]
 
@@ -124,7 +124,7 @@ class Steps:
             [
                 ("Accept", "text/plain"),
                 ("Allow", ALLOW),
-                ("Supported", "path, norefersub"),
+                ("Supported", "path, outbound, norefersub"),
                 ("Accept-Encoding", "identity"),
                 ("Accept-Language", "en"),
             ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import ip_address
+from typing import Protocol
 
 from switchroom.core.policy import is_loopback
 from switchroom.model.settings import SipEndpointSettings, TransportSettings
@@ -11,6 +12,11 @@ from switchroom.wire.sip.flow import Flow
 from switchroom.wire.sip.uri import Uri
 
 WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, never bound to
+
+
+#: What the ``transport`` parameter of a URI says for each; nothing for the default. RFC 7118 has no other word for
+#: WebSocket over TLS than for WebSocket.
+URI_TRANSPORT = {"udp": "", "tcp": "tcp", "tls": "tls", "ws": "ws", "wss": "ws"}
 
 
 def bracketed(host: str) -> str:
@@ -22,6 +28,18 @@ def host_port(host: str, port: int) -> str:
     return f"{bracketed(host)}:{port}"
 
 
+class Connections(Protocol):
+    """The connections of a listener of streams."""
+
+    def connected(self, host: str, port: int) -> bool:
+        """Whether there is one with this peer."""
+        ...
+
+    async def connect(self, host: str, port: int, server_name: str) -> None:
+        """Opens one, unless there is one; OSError when that fails."""
+        ...
+
+
 class Listener:
     """One bound transport."""
 
@@ -30,11 +48,13 @@ class Listener:
         settings: TransportSettings,
         host: str,
         port: int,
-        send: Callable[[bytes, str, int], None],
+        send: Callable[[bytes, str, int], object],
         local_address: Callable[[str], str],
+        connections: Connections | None = None,
     ) -> None:
         """``host`` and ``port`` are as bound; ``local_address(peer)`` tells our address towards a peer,
-        asked only when bound to every address.
+        asked only when bound to every address. ``connections`` are those of streams; without them there
+        are only datagrams.
         """
         self.settings = settings
         self.name = settings.name
@@ -46,6 +66,7 @@ class Listener:
         self.loopback = is_loopback(host)
         self._wildcard = host in WILDCARDS
         self._local_address = local_address
+        self.connections = connections
 
     def own_host(self, peer: str) -> str:
         """Our address as a peer should see it: the external one beyond ``local_net`` (for all when that is not set)."""
@@ -61,8 +82,17 @@ class Listener:
         return self.port
 
     def sent_by(self, peer: str) -> str:
-        """``host:port`` for Via and Contact."""
+        """``host:port`` for Via."""
         return f"{self.own_host(peer)}:{self.own_port(peer)}"
+
+    def reached_at(self, peer: str) -> str:
+        """``host:port`` and what a URI needs for a request to come in here again, for Contact."""
+        parameter = URI_TRANSPORT[self.protocol]
+        return f"{self.sent_by(peer)};transport={parameter}" if parameter else self.sent_by(peer)
+
+    def connected(self, host: str, port: int) -> bool:
+        """Whether there is a connection with this peer; never for datagrams."""
+        return self.connections is not None and self.connections.connected(host, port)
 
     def fits(self, ipv6: bool, either: bool) -> bool:
         """Whether it sends to addresses of this family; ``either``: the family is not known yet."""
@@ -100,7 +130,8 @@ class Transports:
 
     def choose(self, endpoint: SipEndpointSettings | None, target: Uri, preferred: str = "") -> Listener | None:
         """The listener for a request to ``target``: the endpoint's own, the one the phone registered at
-        (``preferred``), or the first of the right protocol and family. None when there is none.
+        (``preferred``), or the first of the right protocol and family. None when there is none, and for browsers,
+        which nobody can connect to.
         """
         protocol = "tls" if target.scheme == "sips" else (target.param("transport") or "udp").lower()
         host = next_host(target)
@@ -110,8 +141,11 @@ class Transports:
         if endpoint is not None and endpoint.transport:
             named = self.listeners.get(endpoint.transport)
             return named if named is not None and named.protocol == protocol and named.fits(ipv6, either) else None
-        if preferred and (found := self.listeners.get(preferred)) is not None and found.fits(ipv6, either):
-            return found
+        registered = self.listeners.get(preferred)
+        if registered is not None and registered.protocol == protocol and registered.fits(ipv6, either):
+            return registered
+        if protocol in _BROWSERS:
+            return None
         fallback = None
         for listener in self.listeners.values():
             if listener.protocol == protocol and listener.fits(ipv6, either):
@@ -137,6 +171,10 @@ class Transports:
             listener.port == port and listener.protocol == protocol and listener.is_at(host)
             for listener in self.listeners.values()
         )
+
+
+#: Protocols of which the peer opens every connection.
+_BROWSERS = ("ws", "wss")
 
 
 def next_host(uri: Uri) -> str:

@@ -90,6 +90,7 @@ async def test_a_registered_contact_that_is_written_into_the_aor_expires_no_more
     w.sip.apply(SipChange(aors={"alice": aor("alice", contact=("sip:alice@192.0.2.9:5090",))}))
     w.pass_time(200)
     assert told(w) == []
+    assert await w.store.contacts.load("PJSIP") == []
     assert state(w, "alice") is EndpointState.ONLINE
 
 

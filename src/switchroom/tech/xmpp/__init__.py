@@ -1,0 +1,1 @@
+"""XMPP: accounts on other people's servers, on slixmpp."""

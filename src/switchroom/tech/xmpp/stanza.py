@@ -1,0 +1,183 @@
+"""Stanzas: what we write, and what is understood of those that come (RFC 6121, XEP-0184)."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import NamedTuple
+from xml.etree.ElementTree import Element, SubElement
+
+from slixmpp.jid import JID, InvalidJID
+
+from switchroom.tech.xmpp.limits import MAX_REASON
+
+RECEIPTS = "urn:xmpp:receipts"
+PING = "urn:xmpp:ping"
+DISCO = "http://jabber.org/protocol/disco#info"
+STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"
+
+#: What no XML document can hold (XML 1.0 section 2.2); charter ruling 17.
+_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+#: What would do harm in a line of a log or a reason phrase.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+#: RFC 6120 8.3.3 to the status that SIP gives the same thing. None of these passes by itself: a failure that
+#: may pass is marked so by its type, which decides first.
+_STATUS = {
+    "bad-request": 400,
+    "jid-malformed": 400,
+    "not-authorized": 401,
+    "subscription-required": 401,
+    "registration-required": 401,
+    "forbidden": 403,
+    "policy-violation": 403,
+    "item-not-found": 404,
+    "remote-server-not-found": 404,
+    "not-allowed": 405,
+    "not-acceptable": 406,
+    "gone": 410,
+    "redirect": 410,
+    "feature-not-implemented": 501,
+}
+#: There, and not to be had now.
+_UNAVAILABLE = 480
+
+
+def clean(text: str) -> str:
+    """The text without what XML can not hold."""
+    return _ILLEGAL.sub("", text)
+
+
+def jid(text: str | None) -> JID | None:
+    """An address of a stanza; None when there is none, or it is no JID."""
+    if not text:
+        return None
+    try:
+        return JID(text)
+    except InvalidJID:
+        return None
+
+
+def text_stanza(namespace: str, stanza_id: str, sender: str, to: str, body: str) -> Element:
+    """A chat text that asks for a receipt; ``sender`` is empty for a client, whose server knows it."""
+    message = Element(f"{{{namespace}}}message", {"type": "chat", "to": to, "id": stanza_id})
+    if sender:
+        message.set("from", sender)
+    SubElement(message, f"{{{namespace}}}body").text = clean(body)
+    SubElement(message, f"{{{RECEIPTS}}}request")
+    return message
+
+
+def receipt_stanza(namespace: str, received_id: str, sender: str, to: str, kind: str) -> Element:
+    """The receipt for a text (XEP-0184 section 5.4)."""
+    message = Element(f"{{{namespace}}}message", {"to": to, "type": kind})
+    if sender:
+        message.set("from", sender)
+    SubElement(message, f"{{{RECEIPTS}}}received", {"id": received_id})
+    return message
+
+
+def refusal_stanza(namespace: str, text: Text, condition: str, kind: str) -> Element:
+    """The error that tells a sender that a text was not taken (RFC 6120 8.3)."""
+    message = Element(
+        f"{{{namespace}}}message", {"type": "error", "to": text.sender.full, "from": text.to.full, "id": text.id}
+    )
+    error = SubElement(message, f"{{{namespace}}}error", {"type": kind})
+    SubElement(error, f"{{{STANZAS}}}{condition}")
+    return message
+
+
+def ping_stanza(namespace: str, stanza_id: str, sender: str, to: str) -> Element:
+    """XEP-0199. Any answer, an error too, tells that the server has done all that came before."""
+    query = Element(f"{{{namespace}}}iq", {"type": "get", "to": to, "id": stanza_id})
+    if sender:
+        query.set("from", sender)
+    SubElement(query, f"{{{PING}}}ping")
+    return query
+
+
+def presence_stanza(namespace: str, kind: str = "", sender: str = "", to: str = "") -> Element:
+    """``kind`` is empty for plainly available."""
+    presence = Element(f"{{{namespace}}}presence")
+    for name, value in (("type", kind), ("from", sender), ("to", to)):
+        if value:
+            presence.set(name, value)
+    return presence
+
+
+class Kind(Enum):
+    """What a message stanza is to us."""
+
+    TEXT = "text"
+    RECEIPT = "receipt"
+    ERROR = "error"
+    #: Chat states, rooms, and whatever else has no text for us.
+    OTHER = "other"
+
+
+class Text(NamedTuple):
+    """A message stanza that came. ``id`` is that of the text a receipt or an error is about."""
+
+    kind: Kind
+    sender: JID
+    to: JID
+    id: str
+    body: str = ""
+    #: ``chat``, ``normal`` or ``headline``.
+    type: str = "normal"
+    #: The sender asks for a receipt.
+    receipt_wanted: bool = False
+    status: int = 0
+    reason: str = ""
+
+
+def read_message(element: Element, namespace: str, own: JID) -> Text | None:
+    """What a message says; None when it has no usable addresses. ``own`` stands for those a server left out."""
+    sender = jid(element.get("from", own.bare))
+    to = jid(element.get("to", own.full))
+    if sender is None or to is None:
+        return None
+    kind = element.get("type", "normal")
+    stanza_id = element.get("id", "")
+    if kind == "error":
+        status, reason = _failure(element.find(f"{{{namespace}}}error"))
+        return Text(Kind.ERROR, sender, to, stanza_id, status=status, reason=reason)
+    receipt = element.find(f"{{{RECEIPTS}}}received")
+    if receipt is not None:
+        return Text(Kind.RECEIPT, sender, to, receipt.get("id", ""))
+    body = element.find(f"{{{namespace}}}body")
+    # RFC 6121 5.2.2: a type that is not known counts as normal. A room's texts are not for us alone.
+    if body is None or kind == "groupchat":
+        return Text(Kind.OTHER, sender, to, stanza_id)
+    return Text(
+        Kind.TEXT,
+        sender,
+        to,
+        stanza_id,
+        "".join(body.itertext()),
+        kind if kind in ("chat", "headline") else "normal",
+        bool(stanza_id) and element.find(f"{{{RECEIPTS}}}request") is not None,
+    )
+
+
+def _failure(error: Element | None) -> tuple[int, str]:
+    """Status and reason of an error stanza."""
+    if error is None:
+        return _UNAVAILABLE, "undefined-condition"
+    condition = "undefined-condition"
+    explanation = ""
+    for child in error:
+        namespace, _, name = child.tag[1:].partition("}")
+        if namespace != STANZAS:
+            continue
+        if name == "text":
+            explanation = "".join(child.itertext())
+        else:
+            condition = name
+    if error.get("type") == "wait":
+        status = 504 if condition == "remote-server-timeout" else 503
+    else:
+        status = _STATUS.get(condition, _UNAVAILABLE)
+    reason = f"{condition}: {explanation}" if explanation else condition
+    return status, _CONTROL.sub(" ", reason)[:MAX_REASON]

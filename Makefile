@@ -9,7 +9,7 @@ run: .venv/run.stamp ## install what is needed and start the demo: a server and 
 	@exec .venv/bin/switchroom demo
 
 test: .venv/dev.stamp ## install what tests need, then run every check and every test
-	@.ci/peers sipp:sip-tester baresip:baresip-core node:nodejs npm:npm && tests/clients/install && .ci/check && .venv/bin/pytest
+	@.ci/peers sipp:sip-tester baresip:baresip-core node:nodejs npm:npm chromium:chromium && tests/clients/install && .ci/check && .venv/bin/pytest
 
 check: .venv/dev.stamp ## run the linters and the type checker only
 	@.ci/check
@@ -23,8 +23,9 @@ bench: .venv/dev.stamp ## measure throughput and CPU per operation
 fuzz: .venv/dev.stamp ## throw new damaged input at the parsers for MINUTES=5
 	@.ci/fuzz
 
-soak: .venv/dev.stamp ## play the scenes of the bench for long; its table shows memory before and after
+soak: .venv/dev.stamp ## play the scenes of the bench for long, and 500 made-up requests for each ARI operation
 	@.ci/peers sipp:sip-tester wrk:wrk && .venv/bin/python bench/run --seconds 600 --operations 500000
+	@SWITCHROOM_EXAMPLES=500 .venv/bin/pytest tests/security/test_s32.py
 
 lock: .venv/dev.stamp ## choose the newest versions of all dependencies and pin them with hashes
 	@.ci/lock

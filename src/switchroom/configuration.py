@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ import structlog
 from msgspec.structs import replace
 
 from switchroom.conf import Problem, read_directory
-from switchroom.conf.difference import listed_difference, restarts, same, sip_difference, slices
+from switchroom.conf.difference import peer_difference, restarts, same, sip_difference, slices
 from switchroom.conf.pjsip import is_open
 from switchroom.conf.sorcery import CLASSES, WRITABLE, Fields, Kind, Unfit, Workshop, find, is_secret, merge, show
 from switchroom.core.configuration import Field, Reloaded, patch, separate
@@ -29,10 +30,11 @@ from switchroom.model.errors import (
     ObjectReadOnly,
     Overloaded,
 )
+from switchroom.model.iax2_settings import IaxSettings
 from switchroom.model.settings import (
     AriSettings,
+    ChanSipSettings,
     Configuration,
-    ListedEndpoint,
     SipEndpointSettings,
     SipSettings,
 )
@@ -67,8 +69,8 @@ class _Plan(NamedTuple):
     served: SipSettings
     change: SipChange
     parts: list[SipChange]
-    gone: list[ListedEndpoint]
-    came: list[ListedEndpoint]
+    #: Of sip.conf.
+    peers: list[SipChange]
 
 
 class LiveConfiguration:
@@ -86,8 +88,9 @@ class LiveConfiguration:
         self._lock = asyncio.Lock()
         self.last_reload: float | None = None
         self._on_sip: Callable[[SipChange], None] = _nobody
+        self._on_chan_sip: Callable[[SipChange], None] = _nobody
         self._on_ari: Callable[[AriSettings], None] = _nobody
-        self._on_listed: Callable[[Sequence[ListedEndpoint], Sequence[ListedEndpoint]], None] = _nobody
+        self._on_iax: Callable[[IaxSettings], None] = _nobody
 
     async def load(self) -> SipSettings | None:
         """Takes in what was made in earlier runs; the settings to serve SIP with, None when it is off."""
@@ -107,13 +110,19 @@ class LiveConfiguration:
         self,
         *,
         sip: Callable[[SipChange], None] | None = None,
+        chan_sip: Callable[[SipChange], None] | None = None,
         ari: Callable[[AriSettings], None] | None = None,
-        listed: Callable[[Sequence[ListedEndpoint], Sequence[ListedEndpoint]], None] | None = None,
+        iax: Callable[[IaxSettings], None] | None = None,
     ) -> None:
-        """Says who serves what; each is called with every change from now on (``listed``: gone, came)."""
+        """Says who serves what; each is called with every change from now on."""
         self._on_sip = sip or self._on_sip
+        self._on_chan_sip = chan_sip or self._on_chan_sip
         self._on_ari = ari or self._on_ari
-        self._on_listed = listed or self._on_listed
+        self._on_iax = iax or self._on_iax
+
+    def chan_sip(self) -> ChanSipSettings:
+        """What sip.conf says now."""
+        return self._files.chan_sip or ChanSipSettings()
 
     # ---- objects
 
@@ -220,12 +229,16 @@ class LiveConfiguration:
             self._made = plan.made
             if not same(before.ari, plan.configuration.ari):
                 self._on_ari(plan.configuration.ari)
-            self._on_listed(plan.gone, plan.came)
+            if plan.configuration.iax is not None and not same(before.iax, plan.configuration.iax):
+                self._on_iax(plan.configuration.iax)
             for part in plan.parts:
                 patch(self._served, part)
                 self._on_sip(part)
                 await asyncio.sleep(0)
             self._served = plan.served
+            for part in plan.peers:
+                self._on_chan_sip(part)
+                await asyncio.sleep(0)
             self.last_reload = time.time()
         log.info(
             "the configuration was read again",
@@ -253,10 +266,15 @@ class LiveConfiguration:
                 key: _restore(workshop, WRITABLE[key[0]], key[1], known.fields) for key, known in self._made.items()
             }
             served = _join(configuration.sip, made)
+        if self._files.chan_sip is None or configuration.chan_sip is None:
+            configuration = replace(configuration, chan_sip=self._files.chan_sip)
+        if self._files.iax is None or configuration.iax is None:
+            configuration = replace(configuration, iax=self._files.iax)
+        peers = sip_difference(_chan_sip(self._files).sip, _chan_sip(configuration).sip)
         change = sip_difference(self._served, served)
-        gone, came = listed_difference(self._files.listed, configuration.listed)
         parts = list(slices(change, SLICE))
-        return _Plan(configuration, problems, restart_needed, made, served, change, parts, gone, came)
+        of_peers = list(slices(peers, SLICE))
+        return _Plan(configuration, problems, restart_needed, made, served, change, parts, of_peers)
 
     def _report(self, plan: _Plan) -> Reloaded:
         """Must be asked before the plan is done."""
@@ -267,21 +285,33 @@ class LiveConfiguration:
                 removed += settings is None
                 added += settings is not None and name not in known
                 changed += settings is not None and name in known
-        gone = {(listed.technology, listed.name) for listed in plan.gone}
-        came = {(listed.technology, listed.name) for listed in plan.came}
-        changed += len(gone & came) + (plan.change.general is not None)
+        of_sip = peer_difference(_chan_sip(self._files).peers, _chan_sip(plan.configuration).peers)
+        of_iax = peer_difference(_iax(self._files).peers, _iax(plan.configuration).peers)
+        for before, now in chain(of_sip, of_iax):
+            removed += now is None
+            added += before is None
+            changed += before is not None and now is not None
+        changed += plan.change.general is not None
         problems = [str(problem) for problem in plan.problems]
         if plan.configuration.sip is not None:
             problems += _overruled(plan.configuration.sip, plan.made)
         if len(problems) > MAX_PROBLEMS:
             problems[MAX_PROBLEMS:] = [f"and {len(problems) - MAX_PROBLEMS} more; switchroom check shows all"]
         return Reloaded(
-            added=added + len(came - gone),
+            added=added,
             changed=changed,
-            removed=removed + len(gone - came),
+            removed=removed,
             restart_needed=plan.restart_needed,
             problems=problems,
         )
+
+
+def _chan_sip(configuration: Configuration) -> ChanSipSettings:
+    return configuration.chan_sip or ChanSipSettings()
+
+
+def _iax(configuration: Configuration) -> IaxSettings:
+    return configuration.iax or IaxSettings()
 
 
 def _nobody(*change: object) -> None:

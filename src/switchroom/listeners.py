@@ -12,7 +12,7 @@ from functools import partial
 from aiohttp import web
 
 from switchroom.model.settings import TransportSettings
-from switchroom.net.admission import Admission, connections_allowed
+from switchroom.net.admission import Admission
 from switchroom.net.certificates import client_context, server_context
 from switchroom.net.source_address import source_address
 from switchroom.net.stream import StreamListener
@@ -30,10 +30,11 @@ _SUBPROTOCOL = "sip"
 class Listeners:
     """The listeners of one technology; ``closing`` takes each down that was opened."""
 
-    def __init__(self, sip: SipTechnology, closing: AsyncExitStack) -> None:
+    def __init__(self, sip: SipTechnology, closing: AsyncExitStack, admission: Admission) -> None:
+        """``admission`` counts the connections of all technologies."""
         self._sip = sip
         self._closing = closing
-        self._admission = Admission(connections_allowed())
+        self._admission = admission
         #: Sections of the HTTP server's WebSockets, by protocol.
         self._browsers: dict[str, TransportSettings] = {}
 
@@ -110,7 +111,7 @@ class Listeners:
 
 
 class Browsers:
-    """WebSockets on the HTTP server's port (RFC 7118); ``ws`` and ``wss`` sections say only how they are called."""
+    """WebSockets on the HTTP server's ports (RFC 7118); ``ws`` and ``wss`` sections say only how they are called."""
 
     def __init__(
         self, sip: SipTechnology, sections: dict[str, TransportSettings], admission: Admission, servername: str
@@ -123,10 +124,11 @@ class Browsers:
         }
         self._listener = WebSocketListener(_SUBPROTOCOL, self._receive, self._closed, admission, servername)
 
-    def attach(self, host: str, port: int) -> None:
-        """The HTTP server listens here."""
-        ours = partial(source_address, ipv6=":" in host)
-        for section in self._sections.values():
+    def attach(self, plain: tuple[str, int], tls: tuple[str, int] | None) -> None:
+        """The HTTP server listens here, and there with TLS if it does so."""
+        for protocol, section in self._sections.items():
+            host, port = tls if tls is not None and protocol == "wss" else plain
+            ours = partial(source_address, ipv6=":" in host)
             self._sip.attach(Listener(section, host, port, self._listener.send, ours, self._listener))
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -12,7 +12,7 @@ import signal
 import ssl
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -24,30 +24,38 @@ import structlog
 from switchroom import __version__
 from switchroom.ari.service import AriService
 from switchroom.configuration import LiveConfiguration
+from switchroom.core.addresses import Addresses
 from switchroom.core.bus import Bus
+from switchroom.core.crossing import Crossing
 from switchroom.core.messages import Messages, MessageTerms
 from switchroom.core.referrals import Referrals
 from switchroom.core.registry import Registry
 from switchroom.core.schedule import Schedule
 from switchroom.core.storage import ContactStore, StoreUnavailable
 from switchroom.core.technologies import Technologies
+from switchroom.iax2 import open_socket
 from switchroom.listeners import Listeners
 from switchroom.logs import configure_logs
-from switchroom.model.endpoint import EndpointId, EndpointState
+from switchroom.model.endpoint import EndpointId
 from switchroom.model.errors import ConfigurationUnusable
+from switchroom.model.iax2_settings import IaxSettings
 from switchroom.model.settings import (
     Configuration,
     HttpSettings,
-    ListedEndpoint,
     OutboundSettings,
     SipSettings,
     SwitchroomSettings,
     TransportSettings,
 )
+from switchroom.model.xmpp_settings import XmppSettings
+from switchroom.net.admission import Admission, connections_allowed
 from switchroom.net.certificates import client_context, server_context
 from switchroom.net.dns import Resolver
 from switchroom.store.memory import MemoryStore
 from switchroom.store.sqlite import SqliteStore
+from switchroom.tech.iax2.service import IaxTechnology
+from switchroom.tech.sip.chan_sip import ChanSip
+from switchroom.tech.sip.driver import MakeDriver, Pjsip
 from switchroom.tech.sip.service import SipTechnology
 
 log = structlog.get_logger(__name__)
@@ -92,7 +100,8 @@ class Server:
         self._technologies = Technologies()
         self._referrals = Referrals(self._technologies, self._clock, self._bus)
         self._messages: Messages | None = None
-        self._sip: SipTechnology | None = None
+        self._addresses = Addresses(self._registry)
+        self._sip: list[SipTechnology] = []
         self._listeners: Listeners | None = None
         self._live: LiveConfiguration | None = None
         self._reloading: asyncio.Task[None] | None = None
@@ -104,24 +113,46 @@ class Server:
             StartError: a port is taken, an address is not ours.
         """
         listeners: dict[str, tuple[str, int]] = {}
+        admission = Admission(connections_allowed())
         store = self._open_store(closing)
         self._schedule = Schedule(self._clock, asyncio.get_running_loop())
         closing.callback(self._schedule.stop)
         terms = message_terms(self.configuration.switchroom)
-        messages = Messages(self._technologies, store.journal, self._clock, self._schedule, self._bus, terms)
+        messages = Messages(
+            self._technologies,
+            store.journal,
+            self._clock,
+            self._schedule,
+            self._bus,
+            terms,
+            addresses=self._addresses,
+        )
+        crossing = Crossing(self._addresses, messages, self._clock)
         closing.push_async_callback(messages.stop)
         # It may send because of what it hears: applications hear the cause first.
         self._bus.attach(messages, last=True)
-        self._list((), self.configuration.listed)
         live = LiveConfiguration(self.configuration, self._directory, store.objects)
-        live.serve(listed=self._list)
         try:
             settings = await live.load()
             await messages.restore()
             if settings is not None:
-                listeners = await self._start_sip(settings, messages, store.contacts, live, closing)
+                sip = self._make_sip("PJSIP", settings, messages, crossing, store.contacts)
+                self._listeners = Listeners(sip, closing, admission)
+                listeners |= await self._start_sip(sip, settings, self._listeners, closing)
+                live.serve(sip=sip.apply)
+            peers = self.configuration.chan_sip
+            if peers is not None:
+                driver = partial(ChanSip, live.chan_sip)
+                sip = self._make_sip("SIP", peers.sip, messages, crossing, store.contacts, driver)
+                listeners |= await self._start_sip(sip, peers.sip, Listeners(sip, closing, admission), closing)
+                live.serve(chan_sip=sip.apply)
+            if self.configuration.iax is not None:
+                iax = await self._start_iax(self.configuration.iax, messages, crossing, store.contacts, closing)
+                live.serve(iax=iax.apply)
         except StoreUnavailable as error:
             raise StartError(str(error)) from error
+        if self.configuration.xmpp is not None and self.configuration.xmpp.accounts:
+            await self._start_xmpp(self.configuration.xmpp, crossing, closing)
         base = await self._start_ari(messages, live, closing)
         messages.start()
         self._messages = messages
@@ -140,28 +171,17 @@ class Server:
         closing.push_async_callback(store.close)
         return store
 
-    def _list(self, gone: Sequence[ListedEndpoint], came: Sequence[ListedEndpoint]) -> None:
-        """Endpoints of a technology that is not served: they are configured, so they are listed.
-
-        As in Asterisk a peer that would register is offline, any other's state is not known.
-        """
-        for listed in gone:
-            self._registry.remove(EndpointId(listed.technology, listed.name))
-        for listed in came:
-            dynamic = listed.dynamic and listed.technology != "IAX2"
-            state = EndpointState.OFFLINE if dynamic else EndpointState.UNKNOWN
-            self._bus.publish(self._registry.add(EndpointId(listed.technology, listed.name), state=state))
-
-    async def _start_sip(
+    def _make_sip(
         self,
+        name: str,
         settings: SipSettings,
         messages: Messages,
+        crossing: Crossing,
         contacts: ContactStore,
-        live: LiveConfiguration,
-        closing: AsyncExitStack,
-    ) -> dict[str, tuple[str, int]]:
-        sip = self._sip = SipTechnology(
-            "PJSIP",
+        driver: MakeDriver = Pjsip,
+    ) -> SipTechnology:
+        sip = SipTechnology(
+            name,
             settings,
             registry=self._registry,
             bus=self._bus,
@@ -176,19 +196,76 @@ class Server:
             random=SystemRandom(),
             node=secrets.token_hex(2),
             fork=self.configuration.switchroom.fork,
+            driver=driver,
         )
-        sip.switch_to(messages)
+        sip.switch_to(messages, crossing)
         self._technologies.add(sip)
-        listeners = self._listeners = Listeners(sip, closing)
+        self._addresses.add(name, sip)
+        self._sip.append(sip)
+        return sip
+
+    async def _start_sip(
+        self, sip: SipTechnology, settings: SipSettings, listeners: Listeners, closing: AsyncExitStack
+    ) -> dict[str, tuple[str, int]]:
         addresses = {}
         for transport in settings.transports.values():
             address = await _listen(listeners, transport)
             if address is not None:
                 addresses[transport.name] = address
         await sip.start()
-        live.serve(sip=sip.apply)
         closing.push_async_callback(sip.stop)
         return addresses
+
+    async def _start_iax(
+        self,
+        settings: IaxSettings,
+        messages: Messages,
+        crossing: Crossing,
+        contacts: ContactStore,
+        closing: AsyncExitStack,
+    ) -> IaxTechnology:
+        iax = IaxTechnology(
+            settings,
+            registry=self._registry,
+            bus=self._bus,
+            clock=self._clock,
+            schedule=self._schedule,
+            resolver=Resolver(),
+            contacts=contacts,
+            contact_changed=messages.hear,
+            secret=secrets.token_bytes(32),
+            random=SystemRandom(),
+        )
+        iax.switch_to(crossing)
+        self._technologies.add(iax)
+        self._addresses.add(iax.name, iax)
+        for host, port in settings.binds:
+            try:
+                await open_socket(iax, host, port, closing)
+            except (OSError, ValueError) as error:
+                where = f"udp {host}:{port}"
+                raise StartError(f"iax.conf: can not listen on {where}: {_reason(error)}") from error
+        await iax.start()
+        closing.push_async_callback(iax.stop)
+        return iax
+
+    async def _start_xmpp(self, settings: XmppSettings, crossing: Crossing, closing: AsyncExitStack) -> None:
+        # Only here: who has no account does not pay for slixmpp (12 MB).
+        from switchroom.tech.xmpp.service import XmppTechnology
+
+        xmpp = XmppTechnology(
+            settings,
+            registry=self._registry,
+            bus=self._bus,
+            clock=self._clock,
+            schedule=self._schedule,
+            random=SystemRandom(),
+            crossing=crossing,
+        )
+        self._technologies.add(xmpp)
+        self._addresses.add(xmpp.name, xmpp)
+        await xmpp.start()
+        closing.push_async_callback(xmpp.stop)
 
     async def _start_ari(self, messages: Messages, live: LiveConfiguration, closing: AsyncExitStack) -> str:
         configuration = self.configuration
@@ -229,7 +306,7 @@ class Server:
             log.info("ari is served with TLS", host=service.tls_address[0], port=service.tls_address[1])
         closing.push_async_callback(service.stop)
         if browsers is not None:
-            browsers.attach(host, port)
+            browsers.attach((host, port), service.tls_address)
             closing.callback(browsers.stop)
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
@@ -242,9 +319,8 @@ class Server:
         """Begins nothing new, and gives requests of ours that are on their way a moment to be answered."""
         if self._messages is not None:
             await self._messages.stop()
-        if self._sip is not None:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._sip.drained(), DRAIN)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*(sip.drained() for sip in self._sip)), DRAIN)
 
 
 async def serve(

@@ -11,16 +11,15 @@ import pytest
 import pytest_asyncio
 
 from conformance.comparison import Arrived, differences
+from conformance.destinations import destination_technology
 from conformance.disputed import FROM_BY_THE_RULE, POSTED_BEFORE, by_the_rule
-from conformance.left_out import destination_technology, waits_for_a_technology
 from conformance.world import DATA, World, recorded_world
 from support.ari import Answer
 from support.events import events
 from support.wait import until
 
 CASES: list[dict[str, Any]] = json.loads((DATA / "cases.json").read_text(encoding="utf-8"))
-PLAYED = [by_the_rule(case) for case in CASES if not waits_for_a_technology(case)]
-LEFT_OUT = [case["id"] for case in CASES if waits_for_a_technology(case)]
+PLAYED = [by_the_rule(case) for case in CASES]
 
 in_one_loop = pytest.mark.asyncio(loop_scope="module")
 
@@ -51,16 +50,8 @@ async def test_no_case_made_the_server_log_an_error(world: World) -> None:
     assert world.server.log_errors() == []
 
 
-def test_nothing_is_left_out_in_silence() -> None:
-    assert LEFT_OUT == [
-        "send/to/23",
-        "send/to/27",
-        "send/to/28",
-        "send/endpoint/SIP/static",
-        "send/endpoint/sip/static",
-        "send/endpoint-nobody/sip/static",
-    ]
-    assert len(PLAYED) + len(LEFT_OUT) == len(CASES) == 516
+def test_nothing_is_left_out() -> None:
+    assert len(PLAYED) == len(CASES) == 516
 
 
 def test_disputed_cases_stand_in_the_file_as_recorded() -> None:

@@ -22,9 +22,7 @@ from support.phone import Phone, SipMessage
 from support.wait import until
 
 STEPS: list[dict[str, Any]] = json.loads((DATA / "scenes.json").read_text(encoding="utf-8"))
-#: The chan_sip phone waits for its technology.
-LEFT_OUT = [step["step"] for step in STEPS if "oldphone" in json.dumps(step)]
-PLAYED = [by_the_rulings(step) for step in STEPS if step["step"] not in LEFT_OUT]
+PLAYED = [by_the_rulings(step) for step in STEPS]
 
 #: Of received texts: made anew for each request, compared by their presence.
 _OF_ONE_REQUEST = {"Via", "Call-ID", "CSeq"}
@@ -43,6 +41,10 @@ class Stage:
     @property
     def alice(self) -> Phone:
         return self.world.phones["alice"]
+
+    @property
+    def oldphone(self) -> Phone:
+        return self.world.phones["oldphone"]
 
     @property
     def carol(self) -> Phone:
@@ -129,6 +131,10 @@ STEP |= {
     "unsubscribe app mine": asks("DELETE", "applications/mine/subscription?eventSource=endpoint:PJSIP/carol"),
     "unknown method": lambda stage: stage.carol.request("FROB", "asterisk"),
     "publish": lambda stage: stage.carol.request("PUBLISH", "asterisk", headers=["Event: presence"]),
+    "get oldphone": asks("GET", "endpoints/SIP/oldphone"),
+    "message from oldphone": lambda stage: stage.oldphone.message("asterisk", _BODY, password="oldpw"),
+    "message to oldphone": asks("PUT", "endpoints/SIP/oldphone/sendMessage?from=sip:me@example.org&body=hi"),
+    "old phone unregisters": lambda stage: stage.oldphone.register(expires=0, password="oldpw"),
     "get dave dark": asks("GET", "endpoints/PJSIP/dave"),
     "message dave dark": asks("PUT", "endpoints/PJSIP/dave/sendMessage?from=sip:a@127.0.0.1&body=dark"),
     "message dave with one phone": asks("PUT", "endpoints/PJSIP/dave/sendMessage?from=sip:a@127.0.0.1&body=hi"),
@@ -137,6 +143,14 @@ STEP |= {
         "POST", f"events/user/Hello?application=all&source={quote('endpoint:PJSIP/carol')}", {"variables": {"k": "v"}}
     ),
 }
+
+
+@step("old phone registers")
+async def _old_registers(stage: Stage) -> Reply:
+    """It is heard of again when it answers the question that follows."""
+    answer = await stage.oldphone.register(password="oldpw")
+    await _heard(stage, 5)
+    return answer
 
 
 @step("register a stranger")
@@ -252,16 +266,9 @@ async def test_step(stage: Stage, recorded: dict[str, Any]) -> None:
         assert all(same_value(value, request.first(name)) for name, value in want["headers"].items()), request
 
 
-def test_nothing_is_left_out_in_silence() -> None:
-    assert LEFT_OUT == [
-        "old phone registers",
-        "get oldphone",
-        "message from oldphone",
-        "message to oldphone",
-        "old phone unregisters",
-    ]
+def test_nothing_is_left_out() -> None:
     assert [recorded["step"] for recorded in PLAYED if recorded["step"] not in STEP] == []
-    assert len(STEP) == len(PLAYED) == len(STEPS) - len(LEFT_OUT)
+    assert len(STEP) == len(PLAYED) == len(STEPS)
 
 
 def _compare_reply(want: Mapping[str, Any] | None, reply: Reply) -> None:
@@ -297,4 +304,7 @@ def _plain(event: Event) -> str:
     if event["type"] == "ContactStatusChange" and event["contact_info"]["contact_status"] == "Reachable":
         assert int(event["contact_info"]["roundtrip_usec"]) > 0
         plain["contact_info"] = plain["contact_info"] | {"roundtrip_usec": "*"}
+    if "time" in plain.get("peer", {}):
+        assert int(plain["peer"]["time"]) > 0
+        plain["peer"] = plain["peer"] | {"time": "*"}
     return json.dumps(plain, sort_keys=True, ensure_ascii=False)

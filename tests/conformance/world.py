@@ -1,4 +1,4 @@
-"""The recorded world on free ports: one server, six phones, and every recorded port mapped to one of ours."""
+"""The recorded world on free ports: one server, seven phones, and every recorded port mapped to one of ours."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support.wait import until
 
 DATA = Path(__file__).parent / "data"
 
-#: Recorded port of each phone: (name, user it answers as).
+#: Recorded port of each phone: (name, user it answers as). The old phone is one of sip.conf.
 PHONES = {
     5090: ("alice", "alice"),
     5091: ("carol", "carol"),
@@ -25,6 +25,7 @@ PHONES = {
     5093: ("dave2", "dave"),
     5094: ("trunk", "trunk"),
     5095: ("static", "static"),
+    5097: ("oldphone", "oldphone"),
 }
 #: Recorded ports the server binds: SIP, chan_sip, IAX2, HTTP.
 SERVER_PORTS = (5060, 5070, 4569, 8088)
@@ -53,10 +54,10 @@ async def recorded_world(directory: Path) -> AsyncIterator[World]:
     """Starts server and phones; both of dave's phones are known to answer."""
     async with AsyncExitStack() as stack:
         ports = {recorded: free_port() for recorded in SERVER_PORTS}
-        sip = Address("127.0.0.1", ports[5060])
         phones = {}
         for recorded, (name, user) in PHONES.items():
-            made = await stack.enter_async_context(phone(user, sip))
+            server_port = ports[5070 if name == "oldphone" else 5060]
+            made = await stack.enter_async_context(phone(user, Address("127.0.0.1", server_port)))
             ports[recorded] = made.address.port
             phones[name] = made
         _write_config(directory, ports)

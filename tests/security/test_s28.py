@@ -22,6 +22,8 @@ VALUES = {
     "configClass": "res_pjsip",
     "objectType": "aor",
     "id": "x",
+    "messageId": "m",
+    "referralId": "r",
 }
 
 

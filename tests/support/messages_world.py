@@ -119,9 +119,9 @@ class ListJournal:
             and state in (None, r.state)
         ][:limit]
 
-    async def unfinished(self) -> list[MessageRecord]:
+    async def unfinished(self, *, after: int = 0, limit: int | None = None) -> list[MessageRecord]:
         records = sorted(map(_unpack, self._kept.values()), key=lambda r: r.sequence)
-        return [r for r in records if not r.state.final or any(not d.state.final for d in r.deliveries)]
+        return [r for r in records if r.sequence > after and not r.over][:limit]
 
     async def purge(self, finished_before: float) -> int:
         over = [message_id for message_id, ended in self._over.items() if ended < finished_before]

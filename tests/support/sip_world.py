@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from random import Random
 
+from switchroom.core.addresses import Addresses as AliasAddresses
 from switchroom.core.bus import Bus
+from switchroom.core.crossing import Crossing
 from switchroom.core.messages import Messages
 from switchroom.core.referrals import Referrals
 from switchroom.core.registry import Registry
@@ -30,6 +32,7 @@ from switchroom.model.settings import (
     TransportSettings,
 )
 from switchroom.store.memory import MemoryStore
+from switchroom.tech.sip.driver import MakeDriver, Pjsip
 from switchroom.tech.sip.service import SipTechnology
 from switchroom.tech.sip.transports import Listener
 from switchroom.wire.sip.flow import Flow
@@ -133,15 +136,24 @@ class SipWorld:
     """One technology under observation."""
 
     def __init__(
-        self, settings: SipSettings, *, fork: str = "all", bind: str = SERVER, store: MemoryStore | None = None
+        self,
+        settings: SipSettings,
+        *,
+        fork: str = "all",
+        bind: str = SERVER,
+        port: int = 5060,
+        store: MemoryStore | None = None,
+        name: str = "PJSIP",
+        driver: MakeDriver = Pjsip,
+        beside: SipWorld | None = None,
     ) -> None:
-        self.clock = VirtualClock()
-        self.timers = VirtualTimers(self.clock)
+        """``beside``: another technology of the same server."""
+        self.clock: VirtualClock = beside.clock if beside else VirtualClock()
+        self.timers: VirtualTimers = beside.timers if beside else VirtualTimers(self.clock)
         self.addresses = Addresses()
-        self.ear = Ear()
-        self.bus = Bus()
-        self.bus.attach(self.ear)
-        self.registry = Registry(self.clock)
+        self.ear: Ear = beside.ear if beside else Ear()
+        self.bus: Bus = beside.bus if beside else Bus()
+        self.registry: Registry = beside.registry if beside else Registry(self.clock)
         self.deliveries: list[DeliveryReport] = []
         self.progress: list[ReferralReport] = []
         self._sent: list[Sent] = []
@@ -161,9 +173,9 @@ class SipWorld:
                 super().deliver(delivery, ended)
 
         self.store = store or MemoryStore()
-        self.schedule = Schedule(self.clock, self.timers)
+        self.schedule: Schedule = beside.schedule if beside else Schedule(self.clock, self.timers)
         self.sip = Reporting(
-            "PJSIP",
+            name,
             settings,
             registry=self.registry,
             bus=self.bus,
@@ -178,17 +190,30 @@ class SipWorld:
             random=Random(1),
             node="n1",
             fork=fork,
+            driver=driver,
         )
-        technologies = Technologies()
-        technologies.add(self.sip)
-        # Nothing rings here: a text is sent once, and what the technology makes of it is all there is.
-        apart = Schedule(self.clock, VirtualTimers(self.clock))
-        self.messages = Messages(technologies, self.store.journal, self.clock, apart, self.bus)
-        self.bus.attach(self.messages)
-        self.referrals = Referrals(technologies, self.clock, self.bus)
-        self.sip.switch_to(self.messages)
-        transport = TransportSettings(name="udp", source=HERE, bind_host=bind)
-        self.sip.attach(Listener(transport, bind, 5060, self._leave, lambda peer: SERVER))
+        self.technologies: Technologies = beside.technologies if beside else Technologies()
+        self.technologies.add(self.sip)
+        self.aliases: AliasAddresses = beside.aliases if beside else AliasAddresses(self.registry)
+        self.aliases.add(name, self.sip)
+        self.messages: Messages
+        self.referrals: Referrals
+        self.crossing: Crossing
+        if beside:
+            self.messages, self.referrals, self.crossing = beside.messages, beside.referrals, beside.crossing
+        else:
+            self.bus.attach(self.ear)
+            # Nothing rings here: a text is sent once, and what the technology makes of it is all there is.
+            apart = Schedule(self.clock, VirtualTimers(self.clock))
+            self.messages = Messages(
+                self.technologies, self.store.journal, self.clock, apart, self.bus, addresses=self.aliases
+            )
+            self.bus.attach(self.messages)
+            self.referrals = Referrals(self.technologies, self.clock, self.bus)
+            self.crossing = Crossing(self.aliases, self.messages, self.clock)
+        self.sip.switch_to(self.messages, self.crossing)
+        transport = TransportSettings(name="udp", source=HERE, bind_host=bind, bind_port=port)
+        self.sip.attach(Listener(transport, bind, port, self._leave, lambda peer: SERVER))
 
     def _leave(self, data: bytes, host: str, port: int) -> None:
         self._sent.append(Sent(data, host, port))

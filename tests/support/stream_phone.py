@@ -117,8 +117,8 @@ class _Stream(StreamPhone):
 class _Browser(StreamPhone):
     """On WebSocket."""
 
-    def __init__(self, name: str, server: Address, socket: aiohttp.ClientWebSocketResponse) -> None:
-        super().__init__(name, "ws", server)
+    def __init__(self, name: str, transport: str, server: Address, socket: aiohttp.ClientWebSocketResponse) -> None:
+        super().__init__(name, transport, server)
         self.socket = socket
         self.contact = f"sip:r{next(_SERIAL)}@r{name}.invalid;transport=ws"
 
@@ -139,8 +139,10 @@ async def stream_phone(name: str, transport: str, server: Address) -> AsyncItera
     """A phone with a connection of its own for as long as the block lasts. ``server`` is where it connects to."""
     async with aiohttp.ClientSession() as session:
         made: _Stream | _Browser
-        if transport == "ws":
-            made = _Browser(name, server, await session.ws_connect(f"http://{server}/ws", protocols=("sip",)))
+        if transport in ("ws", "wss"):
+            scheme = "https" if transport == "wss" else "http"
+            socket = await session.ws_connect(f"{scheme}://{server}/ws", protocols=("sip",), ssl=_trusting())
+            made = _Browser(name, transport, server, socket)
         else:
             reader, writer = await asyncio.open_connection(*server, ssl=_trusting() if transport == "tls" else None)
             made = _Stream(name, transport, server, reader, writer)

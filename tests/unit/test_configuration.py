@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,8 @@ from switchroom.model.errors import (
     ObjectReadOnly,
     Overloaded,
 )
-from switchroom.model.settings import AriSettings, Configuration, ListedEndpoint
+from switchroom.model.iax2_settings import IaxSettings
+from switchroom.model.settings import AriSettings, Configuration
 from switchroom.store.memory import MemoryStore
 
 FILES = """\
@@ -51,7 +51,7 @@ class World:
         self.store = MemoryStore()
         self.changes: list[SipChange] = []
         self.users: list[AriSettings] = []
-        self.listed: list[tuple[list[str], list[str]]] = []
+        self.peers: list[list[str]] = []
         self.write(http="[general]\nenabled=yes\nbindaddr=127.0.0.1\n", ari=ARI, pjsip=FILES)
 
     def write(self, **files: str) -> None:
@@ -62,11 +62,11 @@ class World:
         """A server starts; the one before has ended."""
         live = LiveConfiguration(read_directory(self.directory)[0], self.directory, self.store.objects)
         await live.load()
-        live.serve(sip=self.changes.append, ari=self.users.append, listed=self._list)
+        live.serve(sip=self.changes.append, ari=self.users.append, iax=self._serve_iax)
         return live
 
-    def _list(self, gone: Sequence[ListedEndpoint], came: Sequence[ListedEndpoint]) -> None:
-        self.listed.append(([one.name for one in gone], [one.name for one in came]))
+    def _serve_iax(self, settings: IaxSettings) -> None:
+        self.peers.append(list(settings.peers))
 
     def told(self) -> list[tuple[str, str, bool]]:
         """Kind, name, and whether it is there now, of each object somebody was told of."""
@@ -215,7 +215,7 @@ async def test_files_that_can_not_be_used_change_nothing(world: World) -> None:
     world.write(pjsip="[alice\n", ari="")
     with pytest.raises(ConfigurationUnusable, match=r"nothing was changed. pjsip.conf:1: error: "):
         await live.reload()
-    assert (world.told(), world.users, world.listed) == ([], [], [])
+    assert (world.told(), world.users, world.peers) == ([], [], [])
     assert live.read(SIP, "endpoint", "alice")
     world.write(pjsip=FILES, ari=ARI)
     await live.reload()
@@ -234,13 +234,13 @@ async def test_sip_is_not_switched_by_a_reload(world: World) -> None:
     assert (await live.reload()).restart_needed == []
 
 
-async def test_users_and_listed_endpoints_change(world: World) -> None:
+async def test_users_and_peers_of_iax2_change(world: World) -> None:
     world.write(iax="[a]\ntype=friend\nhost=dynamic\n[b]\ntype=peer\n")
     live = await world.start()
     world.write(iax="[b]\ntype=peer\nhost=dynamic\n[c]\ntype=peer\n", ari=ARI + "[bob]\ntype=user\npassword=y\n")
     reloaded = await live.reload()
     assert (reloaded.added, reloaded.changed, reloaded.removed) == (1, 1, 1)
-    assert world.listed == [(["a", "b"], ["b", "c"])]
+    assert world.peers == [["b", "c"]]
     assert [list(settings.users) for settings in world.users] == [["ann", "bob"]]
 
 
@@ -279,3 +279,32 @@ async def test_an_endpoint_that_is_open_to_all_is_told(world: World, capsys: pyt
     assert "anybody" not in capsys.readouterr().out
     await live.write(SIP, "endpoint", "bob", [("auth", "")])
     assert "anybody who writes the name of the endpoint in From is let in" in capsys.readouterr().out
+
+
+PEERS = "[general]\nbindport=5070\n[a]\ntype=friend\nhost=dynamic\nsecret=x\n[b]\ntype=peer\nhost=192.0.2.1\n"
+
+
+async def test_peers_of_sip_conf_change(world: World) -> None:
+    world.write(sip=PEERS)
+    live = await world.start()
+    told: list[SipChange] = []
+    live.serve(chan_sip=told.append)
+    world.write(sip=PEERS.replace("secret=x", "secret=y").replace("[b]", "[c]").replace("5070", "5071"))
+    reloaded = await live.reload()
+    assert (reloaded.added, reloaded.changed, reloaded.removed) == (1, 1, 1)
+    assert reloaded.restart_needed == ["the transport sip-udp of sip.conf"]
+    assert list(live.chan_sip().peers) == ["a", "c"]
+    assert [name for change in told for name in change.endpoints] == ["c", "b"]
+    assert [auth.password for change in told for auth in change.auths.values() if auth is not None] == ["y", "y"]
+    assert world.told() == []
+
+
+async def test_sip_conf_comes_and_goes_with_a_start_alone(world: World) -> None:
+    live = await world.start()
+    world.write(sip=PEERS)
+    assert (await live.reload()).restart_needed == ["sip.conf came"]
+    assert live.chan_sip().peers == {}
+    live = await world.start()
+    (world.directory / "sip.conf").unlink()
+    assert (await live.reload()).restart_needed == ["sip.conf is gone"]
+    assert list(live.chan_sip().peers) == ["a", "b"]

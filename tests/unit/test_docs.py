@@ -14,13 +14,14 @@ from switchroom.cli import application, main
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md"))
 COMMANDS = ["", *sorted(command.callback.__name__ for command in application.registered_commands if command.callback)]
+COMMANDS += ["messages", *(f"messages {name}" for name in ("list", "show", "cancel", "export"))]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command or "switchroom")
 def test_each_command_stands_in_the_documentation_as_it_explains_itself(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = [command, "--help"] if command else ["--help"]
+    arguments = [*command.split(), "--help"]
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit):
         main(arguments)

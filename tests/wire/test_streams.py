@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from support.ari import ari_client
+from support.certificates import self_signed
 from support.config import free_port, user, write_config
 from support.events import events
+from support.phone import SipMessage
 from support.server import running_server
 from support.stream_phone import stream_phone
 from support.transports import addresses, write_transports
 from support.wait import until
 
 
-@pytest.mark.parametrize("transport", ["tcp", "tls", "ws"])
+@pytest.mark.parametrize("transport", ["tcp", "tls", "ws", "wss"])
 async def test_a_phone_lives_on_its_connection(tmp_path: Path, transport: str) -> None:
     config = write_transports(tmp_path / "config", pjsip=user("tina"))
     async with (
@@ -80,6 +84,47 @@ async def test_a_route_that_names_us_leads_nowhere_else(tmp_path: Path) -> None:
         assert answer.status == 202
         assert (await phone.next()).all("Route") == []
         assert server.log_errors() == []
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+async def test_a_peer_that_listens_is_connected_to_once(tmp_path: Path, transport: str) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if transport == "tls" else None
+    if tls is not None:
+        tls.load_cert_chain(*self_signed(tmp_path, "desk"))
+    listening = Listening()
+    desk = await asyncio.start_server(listening.serve, "127.0.0.1", 0, ssl=tls)
+    host, port = desk.sockets[0].getsockname()
+    contact = f"contact=sip:desk@{host}:{port}\\;transport={transport}\n"
+    config = write_transports(tmp_path / "config", pjsip=f"{user('desk')}{contact}")
+    async with desk, running_server(config) as server, ari_client(server.base) as ari:
+        for body in ("one", "two"):
+            text = f"/ari/endpoints/sendMessage?to=pjsip:desk&from=sip:me@example.org&body={body}"
+            assert (await ari.ask("PUT", text)).status == 202
+            message = await asyncio.wait_for(listening.received.get(), 10)
+            assert (message.body, message.uri) == (body, f"sip:desk@{host}:{port};transport={transport}")
+        assert listening.connections == 1
+        assert server.log_errors() == []
+
+
+class Listening:
+    """A peer that waits for connections and answers 200 to everything."""
+
+    def __init__(self) -> None:
+        self.received: asyncio.Queue[SipMessage] = asyncio.Queue()
+        self.connections = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        with suppress(asyncio.IncompleteReadError, OSError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                message = SipMessage.parse(head)
+                body = await reader.readexactly(int(message.first("Content-Length")))
+                self.received.put_nowait(SipMessage.parse(head + body))
+                names = ("Via", "From", "To", "Call-ID", "CSeq")
+                lines = ["SIP/2.0 200 OK", *(f"{name}: {message.first(name)}" for name in names), "Content-Length: 0"]
+                writer.write("\r\n".join([*lines, "", ""]).encode())
+        writer.close()
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """An answer to what never became a request; handlers answer their own errors."""
-        if status >= 500:
+        if status >= 500 and request.transport is not None:  # who left in the middle of a request is no fault
             _log.error("a request failed", peer=request.remote, exc_info=exc)
         assert isinstance(self._manager, Connections)
         reply = Reply(status, error_body("Bad request" if status < 500 else "Internal server error"), close=True)

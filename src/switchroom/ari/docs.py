@@ -9,6 +9,8 @@ from typing import Any
 
 from switchroom.ari.devices import STATES
 from switchroom.ari.routes import TABLE, Parameter, Route
+from switchroom.model.message import ReferralState
+from switchroom.model.record import MessageState
 
 _SWAGGER = "1.1"
 #: The version of ARI that this is compatible with; client libraries know it.
@@ -19,6 +21,8 @@ RESOURCES = {
     "asterisk": "The server",
     "endpoints": "Endpoints: what can be sent a text and be referred",
     "deviceStates": "States of devices",
+    "messages": "Texts that were sent or wait",
+    "referrals": "Referrals and what came of them",
     "events": "Events over a WebSocket",
     "applications": "Applications, who get events",
 }
@@ -36,6 +40,9 @@ _PATHS = {
     "/endpoints/{tech}/{resource}/contacts": "Where an endpoint is reached",
     "/endpoints/{tech}/{resource}/sendMessage": "A text to an endpoint",
     "/endpoints/{tech}/{resource}/refer": "A referral of an endpoint",
+    "/messages": "Texts that were sent or wait",
+    "/messages/{messageId}": "One of them",
+    "/referrals/{referralId}": "A referral",
     "/deviceStates": "Devices whose state clients set",
     "/deviceStates/{deviceName}": "One device",
     "/events": "The WebSocket of events",
@@ -97,6 +104,49 @@ _COMMON = {
 }
 
 
+_DELIVERY = _model(
+    "MessageDelivery",
+    "A message to one contact.",
+    contact=_field("string", "Where it goes"),
+    state=_field("string", "How far it got", values=tuple(s.value for s in MessageState)),
+    status_code=_field("int", "The last answer's, 0 before there was one"),
+    reason=_field("string", "The last answer's"),
+    attempts=_field("int", "How often it was sent"),
+    updated=_field("Date", "When that was known"),
+)
+
+_SENT_MESSAGE = _model(
+    "SentMessage",
+    "A text the server was asked to send.",
+    **{
+        "id": _field("string", "Its id"),
+        "from": _field("string", "The sender, as asked"),
+        "to": _field("string", "The destination, as asked, with technology"),
+        "body": _field("string", "The text; empty when it ended and keep_body is off"),
+        "state": _field("string", "How far it got", values=tuple(s.value for s in MessageState)),
+        "created": _field("Date", "When it was accepted"),
+        "updated": _field("Date", "When it last changed"),
+        "expires": _field("Date", "When it is not worth delivering any more"),
+        "deliveries": _field("List[MessageDelivery]", "How far it got at each contact"),
+    },
+)
+
+_REFERRAL = _model(
+    "Referral",
+    "A request that an endpoint contacts another.",
+    **{
+        "id": _field("string", "Its id"),
+        "from": _field("string", "Who asks, as asked"),
+        "to": _field("string", "Who is to contact another, with technology"),
+        "refer_to": _field("string", "Whom to contact"),
+        "state": _field("string", "How far it got", values=tuple(s.value for s in ReferralState)),
+        "status_code": _field("int", "The last status the phone told, 0 before there was one"),
+        "reason": _field("string", "The last reason the phone told"),
+        "created": _field("Date", "When it was sent"),
+        "updated": _field("Date", "When it last changed"),
+    },
+)
+
 #: Every event an application may get.
 EVENTS = (
     _model(
@@ -156,6 +206,16 @@ EVENTS = (
         "An endpoint sent a text.",
         message=_field("TextMessage", "The text"),
         endpoint=_field("Endpoint", "The endpoint", required=False),
+    ),
+    _model(
+        "TextMessageStatusChange",
+        "A text the server was asked to send got further.",
+        message=_field("SentMessage", "The text and its deliveries"),
+    ),
+    _model(
+        "ReferStatusChange",
+        "A referral got further.",
+        referral=_field("Referral", "The referral"),
     ),
 )
 
@@ -230,7 +290,8 @@ def _event_models() -> dict[str, Any]:
         **_model("Event", "Something happened.", application=_COMMON["application"], timestamp=_COMMON["timestamp"]),
         "subTypes": [model["id"] for model in EVENTS],
     }
-    return _by_id(message, event, *EVENTS, _CONTACT_INFO, _DEVICE_STATE, _ENDPOINT, _PEER, _TEXT_MESSAGE)
+    used = (_CONTACT_INFO, _DELIVERY, _DEVICE_STATE, _ENDPOINT, _PEER, _REFERRAL, _SENT_MESSAGE, _TEXT_MESSAGE)
+    return _by_id(message, event, *EVENTS, *used)
 
 
 def _asterisk_models() -> dict[str, Any]:
@@ -276,6 +337,8 @@ _MODELS = {
     "asterisk": _asterisk_models(),
     "endpoints": _by_id(_ENDPOINT, _CONTACT, _TEXT_MESSAGE),
     "deviceStates": _by_id(_DEVICE_STATE),
+    "messages": _by_id(_SENT_MESSAGE, _DELIVERY),
+    "referrals": _by_id(_REFERRAL),
     "events": _event_models(),
     "applications": _by_id(_APPLICATION),
 }

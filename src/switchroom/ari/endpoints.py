@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 from switchroom.ari.call import Call
 from switchroom.ari.errors import Refusal
 from switchroom.ari.limits import PAGE
+from switchroom.ari.messages import location, send_options
 from switchroom.ari.render import timestamp
 from switchroom.ari.reply import Reply, encode
 from switchroom.model.endpoint import Contact, Endpoint, EndpointId, EndpointState
@@ -126,31 +127,33 @@ async def send_message(call: Call) -> Reply:
     body = call.take_text_body()
     to = call.required("to")
     sender, text, headers = _message(call, body)
-    await call.services.messages.send(to, sender, text, headers)
-    return Reply(202)
+    record = await call.services.messages.send(to, sender, text, headers, send_options(call))
+    return Reply(202, headers=location(call, "messages", record.id))
 
 
 async def send_message_to_endpoint(call: Call) -> Reply:
     endpoint = _endpoint(call)
     sender, text, headers = _message(call, call.take_text_body())
-    await call.services.messages.send_to(endpoint.id, sender, text, headers)
-    return Reply(202)
+    record = await call.services.messages.send_to(endpoint.id, sender, text, headers, send_options(call))
+    return Reply(202, headers=location(call, "messages", record.id))
 
 
 async def refer(call: Call) -> Reply:
     to = call.required("to")
     sender, refer_to, headers, name = _referral(call)
-    call.services.referrals.refer(to, sender, refer_to, headers, to_self=call.flag("to_self"), display_name=name)
-    return Reply(202)
+    referral = call.services.referrals.refer(
+        to, sender, refer_to, headers, to_self=call.flag("to_self"), display_name=name
+    )
+    return Reply(202, headers=location(call, "referrals", referral.id))
 
 
 async def refer_to_endpoint(call: Call) -> Reply:
     endpoint = _endpoint(call)
     sender, refer_to, headers, name = _referral(call)
-    call.services.referrals.refer_endpoint(
+    referral = call.services.referrals.refer_endpoint(
         endpoint.id, sender, refer_to, headers, to_self=call.flag("to_self"), display_name=name
     )
-    return Reply(202)
+    return Reply(202, headers=location(call, "referrals", referral.id))
 
 
 def _endpoint(call: Call) -> Endpoint:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from switchroom.core.storage import StoreUnavailable
 from switchroom.model.errors import (
     ConfigurationUnusable,
     Conflict,
@@ -26,6 +27,7 @@ _STATUS: dict[type[DomainError], int] = {
     Conflict: 409,
     ConfigurationUnusable: 409,
     Overloaded: 503,
+    StoreUnavailable: 503,
     Full: 507,
 }
 

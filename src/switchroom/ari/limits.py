@@ -95,6 +95,12 @@ QUEUE_BYTES: Final = 1_048_576
 #: Longest pause between two tries to open an outbound WebSocket; each pause is twice the one before.
 RECONNECT_SECONDS: Final = 30.0
 
+#: Messages of one page of a list: some hundred kilobytes of ordinary texts.
+MESSAGES: Final = 1_000
+
+#: And when the client does not say how many.
+DEFAULT_MESSAGES: Final = 100
+
 #: Endpoints of one page of a list; whoever wants more asks for the list.
 PAGE: Final = 10_000
 

@@ -11,7 +11,7 @@ import random
 import ssl
 from base64 import b64encode
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 import aiohttp
@@ -33,6 +33,16 @@ _log = structlog.get_logger("switchroom.ari.outbound")
 _NORMAL = 1000
 _PROTOCOL_ERROR = 1002
 _TRY_AGAIN_LATER = 1013
+
+
+def pauses(interval: float) -> Iterator[float]:
+    """Seconds between tries, for ever: doubled each time, with chance in it, so that many servers that lost the same
+    peer do not come back together.
+    """
+    pause = interval
+    while True:
+        yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+        pause = min(2 * pause, max(RECONNECT_SECONDS, interval))
 
 
 class Outbound:
@@ -64,14 +74,14 @@ class Outbound:
                 await self._task
 
     async def _keep_open(self) -> None:
-        """Connects, and again when the connection ends: after pauses that double and are not the same for two."""
+        """Connects, and again when the connection ends."""
         settings = self._settings
-        pause = settings.reconnect_interval
+        waits = pauses(settings.reconnect_interval)
         while True:
             try:
                 async with aiohttp.ClientSession(trust_env=False) as session:
                     web = await self._connect(session)
-                    pause = settings.reconnect_interval
+                    waits = pauses(settings.reconnect_interval)
                     await self._serve(web)
                 _log.warning("an outbound WebSocket has ended", name=settings.name, uri=settings.uri)
             except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -79,9 +89,7 @@ class Outbound:
                 _log.warning(
                     "an outbound WebSocket can not be opened", name=settings.name, uri=settings.uri, reason=reason
                 )
-            # Chance keeps many servers that lost the same peer from coming back together.
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
-            pause = min(2 * pause, max(RECONNECT_SECONDS, settings.reconnect_interval))
+            await asyncio.sleep(next(waits))
 
     async def _connect(self, session: aiohttp.ClientSession) -> ClientWebSocketResponse:
         settings = self._settings

@@ -14,12 +14,14 @@ from switchroom.ari.reply import encode
 from switchroom.model.endpoint import Endpoint
 from switchroom.model.events import (
     ContactStatusChange,
-    EndpointEvent,
     EndpointStateChange,
+    Event,
     PeerStatusChange,
+    ReferStatusChange,
     TextMessageReceived,
+    TextMessageStatusChange,
 )
-from switchroom.model.message import ReceivedText
+from switchroom.model.record import DeliveryRecord, MessageRecord, ReferralRecord
 
 
 class Rendered(NamedTuple):
@@ -55,7 +57,7 @@ class Renderer:
         self._id = b'"asterisk_id":%b' % encode(entity_id)
         self._last = b',%b,"application":' % self._id
 
-    def event(self, event: EndpointEvent) -> Rendered | None:
+    def event(self, event: Event) -> Rendered | None:
         """An event of the core; None when applications do not see it."""
         if isinstance(event, EndpointStateChange):
             return self._about("EndpointStateChange", event.at, event.endpoint, b"")
@@ -68,15 +70,25 @@ class Renderer:
                 "aor": event.aor,
                 "roundtrip_usec": str(event.roundtrip_usec),
             }
-            return self._about("ContactStatusChange", event.at, event.endpoint, b',"contact_info":' + _json(contact))
+            return self._about(
+                "ContactStatusChange", event.at, event.endpoint, b',"contact_info":' + encode_clean(contact)
+            )
         if isinstance(event, PeerStatusChange):
-            return self._about("PeerStatusChange", event.at, event.endpoint, b',"peer":' + _json(_peer(event)))
+            return self._about("PeerStatusChange", event.at, event.endpoint, b',"peer":' + encode_clean(_peer(event)))
         if isinstance(event, TextMessageReceived):
-            return self._about("TextMessageReceived", event.at, event.endpoint, b',"message":' + _json(event.message))
+            return self._about(
+                "TextMessageReceived", event.at, event.endpoint, b',"message":' + encode_clean(event.message)
+            )
+        if isinstance(event, TextMessageStatusChange):
+            message = encode_clean(message_document(event.message))
+            return self._named("TextMessageStatusChange", event.at, b',"message":%b' % message)
+        if isinstance(event, ReferStatusChange):
+            referral = encode_clean(referral_document(event.referral))
+            return self._named("ReferStatusChange", event.at, b',"referral":%b' % referral)
         return None
 
     def device_state(self, name: str, state: str, at: float) -> Rendered:
-        device = _json({"name": name, "state": state})
+        device = encode_clean({"name": name, "state": state})
         return self._named("DeviceStateChanged", at, b',"device_state":%b' % device)
 
     def replaced(self, at: float) -> Rendered:
@@ -107,7 +119,7 @@ class Renderer:
     def response(self, answer: dict[str, Any], application: str, at: float) -> bytes:
         """The answer to a REST request that came over a WebSocket."""
         return b'{"type":"RESTResponse",%b,"application":%b,"timestamp":"%b",%b}' % (
-            _json(answer)[1:-1],
+            encode_clean(answer)[1:-1],
             encode(application),
             timestamp(at).encode(),
             self._id,
@@ -119,7 +131,7 @@ class Renderer:
         before = b'{"type":"ChannelUserevent","timestamp":"%b","eventname":%b,"userevent":%b%b%b' % (
             timestamp(at).encode(),
             encode(name),
-            _json({**variables, "eventname": name}),
+            encode_clean({**variables, "eventname": name}),
             about,
             self._last,
         )
@@ -146,7 +158,48 @@ def _peer(event: PeerStatusChange) -> dict[str, str]:
     return {"peer_status": event.peer_status} | {key: value for key, value in optional.items() if value is not None}
 
 
-def _json(value: dict[str, Any] | ReceivedText) -> bytes:
+def message_document(record: MessageRecord) -> dict[str, Any]:
+    """A message we were asked to send, and how far it got (charter section 3)."""
+    return {
+        "id": record.id,
+        "from": record.sender,
+        "to": f"{record.technology.lower()}:{record.destination}",
+        "body": record.body,
+        "state": record.state.value,
+        "created": timestamp(record.created),
+        "updated": timestamp(record.updated),
+        "expires": timestamp(record.expires),
+        "deliveries": [_delivery(delivery) for delivery in record.deliveries],
+    }
+
+
+def _delivery(delivery: DeliveryRecord) -> dict[str, Any]:
+    return {
+        "contact": delivery.contact,
+        "state": delivery.state.value,
+        "status_code": delivery.status_code,
+        "reason": delivery.reason,
+        "attempts": delivery.attempts,
+        "updated": timestamp(delivery.updated),
+    }
+
+
+def referral_document(record: ReferralRecord) -> dict[str, Any]:
+    """A referral, and how far it got (charter section 3)."""
+    return {
+        "id": record.id,
+        "from": record.sender,
+        "to": f"{record.technology.lower()}:{record.destination}",
+        "refer_to": record.refer_to,
+        "state": record.state.value,
+        "status_code": record.status_code,
+        "reason": record.reason,
+        "created": timestamp(record.created),
+        "updated": timestamp(record.updated),
+    }
+
+
+def encode_clean(value: Any) -> bytes:
     """As JSON; a text that came from the network and is not Unicode loses what is not."""
     try:
         return encode(value)

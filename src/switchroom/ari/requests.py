@@ -92,23 +92,21 @@ class Conversation:
         if given is None:
             self._send({}, Reply(400), _UNPARSABLE)
             return
+        phrase = ""
         try:
-            request = _understand(given, strict=self._services.ours.strict)
+            reply = await self._answer(_understand(given, strict=self._services.ours.strict))
         except Unfit as wrong:
-            self._send(given, Reply(400, error_body(str(wrong))), _BAD)
-            return
-        try:
-            reply = await self._answer(request)
+            reply, phrase = Reply(400, error_body(str(wrong))), _BAD
         except Refusal as refusal:
             reply = _refused(refusal)
         except DomainError as error:
             reply = _refused(refusal_of(error))
         except Exception:
-            _log.exception("a request over a WebSocket failed", peer=self._peer.peer, uri=request.uri)
+            _log.exception("a request over a WebSocket failed", peer=self._peer.peer)
             reply = Reply(500, error_body("Internal server error"))
-        if request.method == "HEAD":
+        if given.get("method") == "HEAD":
             reply.content = b""
-        self._send(given, reply, _PHRASES.get(reply.status, ""))
+        self._send(given, reply, phrase or _PHRASES.get(reply.status, ""))
 
     def _send(self, given: dict[str, Any], reply: Reply, phrase: str) -> None:
         answer: dict[str, Any] = {
@@ -178,7 +176,7 @@ def _understand(given: dict[str, Any], *, strict: bool) -> RestRequest:
     if not isinstance(uri, str) or not uri:
         raise Unfit("Empty or missing 'uri' property.")
     method = given.get("method")
-    if method not in _METHODS:
+    if not isinstance(method, str) or method not in _METHODS:
         raise Unfit("Unknown or missing 'method' property.")
     path, _, query = uri.partition("?")
     pairs = _pairs(query) + _query_strings(given.get("query_strings"))

@@ -9,8 +9,10 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from switchroom.ari import asterisk, configuration, devices, endpoints, events, limits, subscriptions
+from switchroom.ari import asterisk, configuration, devices, endpoints, events, limits, messages, subscriptions
 from switchroom.ari.call import Call
+from switchroom.core.limits import MAX_LIFE
+from switchroom.model.record import MessageState
 
 Operation = Callable[[Call], Awaitable[web.StreamResponse]]
 
@@ -68,6 +70,8 @@ class Route:
     @property
     def status(self) -> int:
         """Status of success."""
+        if self.upgrade:
+            return 101
         return self.success or (204 if self.response == "void" else 200)
 
 
@@ -81,6 +85,17 @@ _VARIABLES = Parameter(
 _TO = Parameter("to", "query", "An endpoint (pjsip:alice), one of its contacts, or a URI, after the technology.", True)
 _FROM = Parameter("from", "query", "The sender: an endpoint, a URI, or a name with a URI.", True)
 _BODY = Parameter("body", "query", "The text.")
+_OPTIONS = (
+    Parameter("message_id", "query", "An id of the client's own: the same id and content again is the same message."),
+    Parameter("offline", "query", "What becomes of it while there is no contact.", values=("reject", "store")),
+    Parameter(
+        "expires",
+        "query",
+        "Seconds it is worth delivering.",
+        type="int",
+        schema={"minimum": 1, "maximum": int(MAX_LIFE)},
+    ),
+)
 _REFER_TO = Parameter("refer_to", "query", "Whom to contact: an endpoint or a URI.", True)
 _TO_SELF = Parameter("to_self", "query", "Contact the endpoint through this server.", type="boolean", default=False)
 _DISPLAY_NAME = Parameter("display_name", "body", "The name shown for refer_to.")
@@ -106,6 +121,13 @@ _TAG = {"ETag": "What If-None-Match compares with"}
 _LINK = {"Link": "The next page, when there is one: rel=next"}
 _NO_PAGE = (400, "A parameter can not be used")
 _SEND_ERRORS = ((400, "A parameter is missing or can not be used"), (404, "Endpoint not found"))
+_KEEP_ERRORS = (
+    *_SEND_ERRORS,
+    (409, "The message_id is another message's, or too many wait for this endpoint"),
+    (507, "Too many messages wait"),
+)
+_FOLLOW = {"Location": "Where it can be followed"}
+_MESSAGE_ID = Parameter("messageId", "path", "The message's id.", True)
 _APPLICATION = Parameter("applicationName", "path", "An application's name.", True)
 _NO_APPLICATION = (404, "Application not found")
 _SOURCES = Parameter(
@@ -216,8 +238,9 @@ TABLE: Final = (
         Role.WRITE,
         "Sends a text to an endpoint or a URI.",
         "void",
-        (_TO, _FROM, _BODY, _VARIABLES),
-        _SEND_ERRORS,
+        (_TO, _FROM, _BODY, _VARIABLES, *_OPTIONS),
+        _KEEP_ERRORS,
+        headers=_FOLLOW,
         success=202,
         alias="POST",
     ),
@@ -276,8 +299,9 @@ TABLE: Final = (
         Role.WRITE,
         "Sends a text to an endpoint.",
         "void",
-        (_TECH, _RESOURCE, _FROM, _BODY, _VARIABLES),
-        _SEND_ERRORS,
+        (_TECH, _RESOURCE, _FROM, _BODY, _VARIABLES, *_OPTIONS),
+        _KEEP_ERRORS,
+        headers=_FOLLOW,
         success=202,
         alias="POST",
     ),
@@ -292,6 +316,67 @@ TABLE: Final = (
         (_TECH, _RESOURCE, _FROM, _REFER_TO, _TO_SELF, _VARIABLES, _DISPLAY_NAME),
         _SEND_ERRORS,
         success=202,
+    ),
+    Route(
+        "GET",
+        "/messages",
+        "list",
+        messages.list_messages,
+        Role.READ,
+        "Messages that were sent or wait, the newest first.",
+        "List[SentMessage]",
+        (
+            Parameter(
+                "endpoint",
+                "query",
+                "Only those to this endpoint, {tech}/{resource}.",
+                schema={"pattern": "^[^/\0]+/[^\0]+$"},
+            ),
+            Parameter("state", "query", "Only those in this state.", values=tuple(s.value for s in MessageState)),
+            Parameter(
+                "limit",
+                "query",
+                "At most so many; the Link header leads to the rest.",
+                type="int",
+                schema={"minimum": 1, "maximum": limits.MESSAGES},
+            ),
+            Parameter("after", "query", "Only those that come after the one with this id."),
+        ),
+        (_NO_PAGE,),
+        headers=_LINK,
+    ),
+    Route(
+        "GET",
+        "/messages/{messageId}",
+        "get",
+        messages.get_message,
+        Role.READ,
+        "One message, and how far it got.",
+        "SentMessage",
+        (_MESSAGE_ID,),
+        ((404, "Message not found"),),
+    ),
+    Route(
+        "DELETE",
+        "/messages/{messageId}",
+        "cancel",
+        messages.cancel_message,
+        Role.WRITE,
+        "Takes back what is still queued.",
+        "void",
+        (_MESSAGE_ID,),
+        ((404, "Message not found"), (409, "Something of it was sent, or it has ended")),
+    ),
+    Route(
+        "GET",
+        "/referrals/{referralId}",
+        "get",
+        messages.get_referral,
+        Role.READ,
+        "One referral, and how far it got.",
+        "Referral",
+        (Parameter("referralId", "path", "The referral's id.", True),),
+        ((404, "Referral not found"),),
     ),
     Route(
         "GET",
@@ -357,7 +442,11 @@ TABLE: Final = (
                 default=False,
             ),
         ),
-        ((400, "No application, or no WebSocket handshake"), (403, "The page is of a foreign origin")),
+        (
+            (400, "No application, or a WebSocket handshake that is none"),
+            (403, "The page is of a foreign origin"),
+            (426, "No WebSocket handshake"),
+        ),
         upgrade=True,
     ),
     Route(

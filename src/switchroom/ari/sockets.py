@@ -29,8 +29,12 @@ _log = structlog.get_logger("switchroom.ari.sockets")
 #: RFC 6455 7.4.1 and, for the last, the IANA registry.
 NORMAL = 1000
 GOING_AWAY = 1001
+PROTOCOL_ERROR = 1002
 INTERNAL_ERROR = 1011
 TRY_AGAIN_LATER = 1013
+
+#: They tell that there was no close frame, or no code in it.
+_NEVER_SENT = frozenset((1004, 1005, 1006))
 
 _PING = b"\x89\x00"
 
@@ -47,6 +51,13 @@ def text_frame(payload: bytes) -> bytes:
     if length < 126:
         return _SHORT(0x81, length) + payload
     return _LONG(0x81, 127, length) + payload
+
+
+def _echo(code: int) -> int:
+    """What a close code is answered with: the same, if it may be sent at all (RFC 6455 7.4)."""
+    if code == 0:
+        return NORMAL
+    return code if 3000 <= code <= 4999 or (1000 <= code <= 1014 and code not in _NEVER_SENT) else PROTOCOL_ERROR
 
 
 def _payload(frame: bytes) -> bytes:
@@ -250,7 +261,7 @@ class Socket:
             elif message.type is WSMsgType.CLOSE:
                 if not self._closing:
                     self.flush()
-                    self.close(message.data or NORMAL)
+                    self.close(_echo(message.data))
                 # Closed here, or aiohttp would send a close frame of its own.
                 self._transport.close()
                 return

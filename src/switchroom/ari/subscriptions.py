@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from switchroom.ari.applications import KINDS, Application
+from switchroom.ari.applications import ADDED_KINDS, KINDS, Application
 from switchroom.ari.call import Call
 from switchroom.ari.errors import Refusal
 from switchroom.ari.limits import DEVICE_NAME_BYTES, FILTER_ENTRIES
 from switchroom.ari.reply import Reply, encode
+from switchroom.core.limits import MAX_MESSAGE_ID
 
 Source = tuple[str, str]
 
@@ -90,14 +91,14 @@ def _event_sources(call: Call) -> list[str]:
 
 def _split(text: str) -> Source:
     kind, colon, target = text.partition(":")
-    if not colon or kind not in KINDS:
+    if not colon or (kind not in KINDS and kind not in ADDED_KINDS):
         raise Refusal(400, "Invalid event source URI scheme")
     return kind, target
 
 
 def _spelled(call: Call, kind: str, target: str) -> Source:
     """The source as it is kept: a technology as its endpoints have it, all of a kind as nothing."""
-    if target == KINDS[kind]:
+    if target == KINDS.get(kind):
         return kind, ""
     if kind == "endpoint":
         technology, slash, resource = target.partition("/")
@@ -112,6 +113,9 @@ def _existing(call: Call, kind: str, target: str) -> Source | None:
         return source
     if kind == "deviceState":
         return source if target != KINDS[kind] and len(target.encode()) <= DEVICE_NAME_BYTES else None
+    if kind in ADDED_KINDS:
+        # It may be subscribed to before it is sent, under the id its sender chose.
+        return source if len(target) <= MAX_MESSAGE_ID else None
     if kind != "endpoint":
         return None
     technology, slash, resource = target.partition("/")

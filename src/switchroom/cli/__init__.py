@@ -97,6 +97,91 @@ def demo(
     return run_demo(http_port, sip_port)
 
 
+texts = typer.Typer(
+    help="List, show, cancel and export the texts of a running server.", add_completion=False, rich_markup_mode=None
+)
+application.add_typer(texts, name="messages", no_args_is_help=True)
+
+Url = Annotated[str, typer.Option("--url", metavar="URL", envvar="SWITCHROOM_URL", help="Where the server is.")]
+User = Annotated[str, typer.Option("--user", metavar="NAME", envvar="SWITCHROOM_USER", help="A user of ari.conf.")]
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--password-file",
+        metavar="FILE",
+        help="File with the password; else it is in SWITCHROOM_PASSWORD, or it is asked for.",
+    ),
+]
+Endpoint = Annotated[
+    str | None, typer.Option("--endpoint", metavar="TECH/NAME", help="Only those to this endpoint, as PJSIP/alice.")
+]
+State = Annotated[
+    str | None,
+    typer.Option(
+        "--state", metavar="STATE", help="Only those queued, sending, delivered, failed, expired or cancelled."
+    ),
+]
+DEFAULT_URL = "http://localhost:8088"
+
+
+@texts.command("list")
+def list_messages(
+    user: User,
+    url: Url = DEFAULT_URL,
+    password_file: PasswordFile = None,
+    endpoint: Endpoint = None,
+    state: State = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, metavar="COUNT", help="At most so many.")] = 50,
+) -> int:
+    """Show the newest messages, a line each."""
+    from switchroom.cli.messages import Account, list_messages
+
+    return list_messages(Account(url, user, password_file), endpoint, state, limit)
+
+
+@texts.command("show")
+def show_message(
+    message_id: Annotated[str, typer.Argument(metavar="ID", help="The message's id.")],
+    user: User,
+    url: Url = DEFAULT_URL,
+    password_file: PasswordFile = None,
+) -> int:
+    """Show all that is known of a message."""
+    from switchroom.cli.messages import Account, show_message
+
+    return show_message(Account(url, user, password_file), message_id)
+
+
+@texts.command("cancel")
+def cancel_messages(
+    ids: Annotated[list[str], typer.Argument(metavar="ID", help="The messages' ids.")],
+    user: User,
+    url: Url = DEFAULT_URL,
+    password_file: PasswordFile = None,
+) -> int:
+    """Take back messages that are still queued.
+
+    Exit status: 0 when all were, 2 when one was not.
+    """
+    from switchroom.cli.messages import Account, cancel_messages
+
+    return cancel_messages(Account(url, user, password_file), ids)
+
+
+@texts.command("export")
+def export_messages(
+    user: User,
+    url: Url = DEFAULT_URL,
+    password_file: PasswordFile = None,
+    endpoint: Endpoint = None,
+    state: State = None,
+) -> int:
+    """Write all messages to standard output, each as a line of JSON."""
+    from switchroom.cli.messages import Account, export_messages
+
+    return export_messages(Account(url, user, password_file), endpoint, state)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point; exits with the command's status."""
     for stream in (sys.stdout, sys.stderr):

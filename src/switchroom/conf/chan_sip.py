@@ -177,7 +177,7 @@ def _is_free(transport: TransportSettings, taken: Iterable[TransportSettings], p
         if len(hosts) == 1 or (len({h.version for h in hosts}) == 1 and any(h.is_unspecified for h in hosts)):
             problems.error(
                 transport.source,
-                f"the transport {other.name} of pjsip.conf listens on {transport.protocol} port {other.bind_port} already",
+                f"{transport.protocol} port {other.bind_port} is taken by the transport {other.name} of pjsip.conf",
                 "Write another bindport; until then sip.conf does not listen there",
             )
             return False
@@ -246,9 +246,7 @@ def _endpoint(
 
 def _auth(peer: PeerSettings) -> AuthSettings:
     if peer.md5secret:
-        return AuthSettings(
-            name=peer.name, source=peer.source, username=peer.name, digests={"MD5": peer.md5secret}
-        )
+        return AuthSettings(name=peer.name, source=peer.source, username=peer.name, digests={"MD5": peer.md5secret})
     return AuthSettings(name=peer.name, source=peer.source, username=peer.name, password=peer.secret)
 
 

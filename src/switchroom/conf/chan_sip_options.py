@@ -96,7 +96,7 @@ _CONTACT_ACL = {
 #: About calls, media, subscriptions and the dialplan; said of peers and in [general].
 _OF_BOTH = words("""
     accountcode allow allowoverlap allowsubscribe allowtransfer amaflags autoframing avpf buggymwi busylevel
-    busy_level call-limit call_limit callbackextension callcounter callgroup callingpres canreinvite cc_agent_policy
+    busy_level call-limit call_limit callcounter callgroup callingpres canreinvite cc_agent_policy
     cc_monitor_policy cid_number cid_tag constantssrc description dialoginfo directmedia directmediaacl
     directmediadeny directmediapermit disallow disallowed_methods dtlscafile dtlscapath dtlscertfile dtlscipher
     dtlsenable dtlsfingerprint dtlsprivatekey dtlsrekey dtlssetup dtlsverify dtmfmode encryption encryption_taglen
@@ -180,16 +180,16 @@ GENERAL = Table(
         "auth_message_requests": Honoured("auth_message_requests", boolean),
         **_CONTACT_ACL,
     },
-    accepted=(_OF_BOTH - {"callbackextension", "maxforwards", "timert1"})
+    accepted=(_OF_BOTH - {"maxforwards", "timert1"})
     | words("""
         alwaysauthreject auth_options_requests authfailureevents allowexternaldomains allowguest autodomain callerid
         callevents compactheaders cos_audio cos_sip cos_text cos_video domain domainsasrealm dumphistory
         dynamic_exclude_static externrefresh externtcpport externtlsport fromdomain fromuser insecure jbenable jbforce
         jbimpl jblog jbmaxsize jbresyncthreshold jbtargetextra legacy_useroption_parsing match_auth_username
-        matchexternaddrlocally matchexterniplocally media_address mwiexpirey mwiexpiry notifycid notifyhold notifymimetype
-        notifyringing parkext pedantic permitrealtime qualifygap qualifypeers recordhistory refer_addheaders
-        regcontext regextenonqualify register_retry_403 registerattempts registertimeout relaxdtmf rtautoclear
-        rtcachefriends rtsave_path rtsavesysname rtupdate sdpowner sdpsession send_diversion shrinkcallerid sipdebug
+        matchexternaddrlocally matchexterniplocally media_address mwiexpirey mwiexpiry notifycid notifyhold
+        notifymimetype notifyringing parkext pedantic permitrealtime qualifygap qualifypeers recordhistory
+        refer_addheaders regcontext regextenonqualify register_retry_403 registerattempts registertimeout relaxdtmf
+        rtautoclear rtcachefriends rtsave_path rtsavesysname rtupdate sdpowner sdpsession send_diversion shrinkcallerid sipdebug
         srvlookup store_sip_cause subscribe_network_change_event supportpath t1min tcpauthlimit tcpauthtimeout
         tlscadir tlscapath tlscipher tlsclientmethod tlsdisablev1 tlsdisablev11 tlsdisablev12 tlsdontverifyserver
         tlsservercipherorder tos_audio tos_sip tos_text tos_video udpsize websocket_enabled websocket_write_timeout

@@ -14,12 +14,19 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from switchroom.model.change import KINDS, SipChange
-from switchroom.model.settings import Configuration, ListedEndpoint, Settings, SipSettings
+from switchroom.model.settings import (
+    Configuration,
+    Settings,
+    SipSettings,
+)
 
 T = TypeVar("T")
 
 #: Options of pjsip.conf's global and system sections that are built into what runs.
 _BUILT_IN = ("timer_t1", "timer_b", "max_forwards", "user_agent", "send_contact_status_on_update_registration")
+
+#: The same of sip.conf, and what it calls them.
+_BUILT_IN_CHAN_SIP = {"timer_t1": "timert1", "max_forwards": "maxforwards", "user_agent": "useragent"}
 
 
 def sip_difference(old: SipSettings, new: SipSettings) -> SipChange:
@@ -61,15 +68,23 @@ def slices(change: SipChange, size: int) -> Iterator[SipChange]:
                 yield SipChange(**objects)
 
 
-def listed_difference(
-    old: tuple[ListedEndpoint, ...], new: tuple[ListedEndpoint, ...]
-) -> tuple[list[ListedEndpoint], list[ListedEndpoint]]:
-    """Listed endpoints that are gone, and those that came; one that changed is both."""
-    before = {(listed.technology, listed.name): listed for listed in old}
-    after = {(listed.technology, listed.name): listed for listed in new}
-    gone = [listed for key, listed in before.items() if not same(listed, after.get(key))]
-    came = [listed for key, listed in after.items() if not same(before.get(key), listed)]
-    return gone, came
+def peer_difference(old: Mapping[str, T], new: Mapping[str, T]) -> Iterator[tuple[T | None, T | None]]:
+    """The peers of sip.conf or iax.conf that are different, before and now."""
+    for name in {**old, **new}:
+        before, now = old.get(name), new.get(name)
+        if not same(before, now):
+            yield before, now
+
+
+def _sip_restarts(old: SipSettings, new: SipSettings, file: str, options: Mapping[str, str]) -> list[str]:
+    """``options``: fields of the general settings to what the file calls them."""
+    found = [f"the transport {name} of {file}" for name in sorted(_changed(old.transports, new.transports))]
+    found += [
+        f"{option} of {file}"
+        for field, option in options.items()
+        if getattr(old.general, field) != getattr(new.general, field)
+    ]
+    return found
 
 
 def restarts(old: Configuration, new: Configuration) -> list[str]:
@@ -78,15 +93,17 @@ def restarts(old: Configuration, new: Configuration) -> list[str]:
     if (old.sip is None) != (new.sip is None):
         found.append("pjsip.conf came" if old.sip is None else "pjsip.conf is gone")
     elif old.sip is not None and new.sip is not None:
-        transports = _changed(old.sip.transports, new.sip.transports)
-        found += [f"the transport {name} of pjsip.conf" for name in sorted(transports)]
-        found += [
-            f"{option} of pjsip.conf"
-            for option in _BUILT_IN
-            if getattr(old.sip.general, option) != getattr(new.sip.general, option)
-        ]
-    if not same(old.chan_sip, new.chan_sip):
-        found.append("sip.conf")
+        found += _sip_restarts(old.sip, new.sip, "pjsip.conf", {option: option for option in _BUILT_IN})
+    if (old.chan_sip is None) != (new.chan_sip is None):
+        found.append("sip.conf came" if old.chan_sip is None else "sip.conf is gone")
+    elif old.chan_sip is not None and new.chan_sip is not None:
+        found += _sip_restarts(old.chan_sip.sip, new.chan_sip.sip, "sip.conf", _BUILT_IN_CHAN_SIP)
+    if not same(old.xmpp, new.xmpp):
+        found.append("xmpp.conf")
+    if (old.iax is None) != (new.iax is None):
+        found.append("iax.conf came" if old.iax is None else "iax.conf is gone")
+    elif old.iax is not None and new.iax is not None and replace(old.iax, peers=new.iax.peers) != new.iax:
+        found.append("the general section of iax.conf")
     if not same(old.http, new.http):
         found.append("http.conf")
     if old.ari.enabled != new.ari.enabled:

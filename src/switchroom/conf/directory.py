@@ -9,23 +9,26 @@ from switchroom.conf.acl import AccessLists
 from switchroom.conf.ari import read_ari
 from switchroom.conf.chan_sip import read_chan_sip
 from switchroom.conf.http import read_http
+from switchroom.conf.iax2 import read_iax
 from switchroom.conf.lines import read_sections
-from switchroom.conf.listed import IAX2, SIP, read_peers, read_xmpp
+from switchroom.conf.listed import IAX2, SIP
 from switchroom.conf.pjsip import read_pjsip
 from switchroom.conf.problems import Problem, Problems
 from switchroom.conf.sections import Section
 from switchroom.conf.switchroom import read_switchroom
 from switchroom.conf.websocket_client import read_clients
+from switchroom.conf.xmpp import read_xmpp
+from switchroom.model.iax2_settings import IaxSettings
 from switchroom.model.settings import (
     AriSettings,
     ChanSipSettings,
     Configuration,
     HttpSettings,
-    ListedEndpoint,
     SipSettings,
     Source,
     SwitchroomSettings,
 )
+from switchroom.model.xmpp_settings import XmppSettings
 
 
 def read_directory(path: Path | str) -> tuple[Configuration, list[Problem]]:
@@ -69,7 +72,8 @@ class _Directory:
             http=self._http(access),
             ari=self._ari(access),
             switchroom=read_switchroom(own, self._problems) if own is not None else SwitchroomSettings(),
-            listed=tuple(self._listed(users)),
+            iax=self._iax(users, access),
+            xmpp=self._xmpp(),
             access_lists=access.by_name,
         )
 
@@ -99,23 +103,19 @@ class _Directory:
     def _missing(self, name: str, consequence: str, advice: str) -> None:
         self._problems.warning(Source(name, 0), f"there is no {name}, so {consequence}", advice)
 
-    def _chan_sip(
-        self, users: list[Section], access: AccessLists, sip: SipSettings | None
-    ) -> ChanSipSettings | None:
+    def _chan_sip(self, users: list[Section], access: AccessLists, sip: SipSettings | None) -> ChanSipSettings | None:
         sections = self._sections(SIP.file)
         if sections is None:
             return None
         taken = sip.transports.values() if sip is not None else ()
         return read_chan_sip(sections, users, access, self._problems, taken)
 
-    def _listed(self, users: list[Section]) -> list[ListedEndpoint]:
-        found: list[ListedEndpoint] = []
-        peers = self._sections(IAX2.file)
-        if peers is not None:
-            found += read_peers(IAX2, peers, users, self._problems)
+    def _iax(self, users: list[Section], access: AccessLists) -> IaxSettings | None:
+        sections = self._sections(IAX2.file)
+        return read_iax(sections, users, access, self._problems) if sections is not None else None
+
+    def _xmpp(self) -> XmppSettings | None:
         accounts = self._sections("xmpp.conf")
         if accounts is None:
             accounts = self._sections("jabber.conf")  # its name in old installations
-        if accounts is not None:
-            found += read_xmpp(accounts, self._problems)
-        return found
+        return read_xmpp(accounts, self._problems) if accounts is not None else None

@@ -109,4 +109,6 @@ def _unfit(values: dict[str, Any], kind: str) -> str:
         return "has no usable uri"
     if values.get("proxy", "") is None:
         return "has no usable proxy_host"
+    if values.get("proxy") and values["uri"].startswith("ws:"):
+        return "has a proxy, which tunnels wss: only"
     return ""

@@ -126,11 +126,7 @@ def read_xmpp(sections: Sequence[Section], problems: Problems) -> XmppSettings:
 
 def _settle(account: XmppAccountSettings, section: Section, problems: Problems) -> XmppAccountSettings:
     """Looks at what belongs together."""
-    missing = [
-        option
-        for option, value in (("username", account.username), ("secret", account.secret))
-        if not value
-    ]
+    missing = [option for option, value in (("username", account.username), ("secret", account.secret)) if not value]
     if account.component and not account.server_host:
         missing.append("serverhost")
     for option in missing:

@@ -114,6 +114,7 @@ class Addresses:
             dialect = self._dialects[name]
             if slash and self._registry.get(name, head) is not None and dialect.carrier(rest) is not None:
                 yield Address(EndpointId(name, head), rest)
-            carrier = dialect.carrier(alias)
+            # Before a slash stands an endpoint, or an address of its own kind.
+            carrier = dialect.carrier(alias) if not slash or "@" in head else None
             if carrier is not None:
                 yield Address(EndpointId(name, carrier), alias)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from switchroom.core.addresses import Address, Addresses
-from switchroom.core.limits import ECHO_WINDOW, MAX_CROSSINGS, MAX_ECHOES, MAX_REMEMBERED_TEXTS
+from switchroom.core.limits import ECHO_WINDOW, MAX_CONVERSATIONS, MAX_CROSSINGS, MAX_ECHOES, MAX_REMEMBERED_TEXTS
 from switchroom.core.ports import Clock
 from switchroom.model.endpoint import EndpointId
 from switchroom.model.errors import EndpointNotFound
@@ -33,11 +33,18 @@ class Crossing:
         self._addresses = addresses
         self._outlet = outlet
         self._echoes = Echoes(clock)
+        self._conversations: OrderedDict[Address, Address] = OrderedDict()
 
     def find(self, alias: str, technology: str) -> Address | None:
         """Whom ``technology`` means by an alias, when that is somebody of another one."""
         found = self._addresses.find(alias, technology)
         return found if found is not None and found.endpoint.technology != technology else None
+
+    def correspondent(self, address: Address) -> Address | None:
+        """Who wrote last to somebody beyond an endpoint: gets the answers where the endpoint can speak for itself
+        alone, so that an answer does not say whom it is for. Known while the process lives.
+        """
+        return self._conversations.get(address)
 
     async def forward(
         self,
@@ -65,8 +72,13 @@ class Crossing:
             raise EndpointNotFound("Endpoint not found: the text goes round in a loop")
         sender = self._addresses.sender(origin, technology, resource)
         if target.beyond:
-            to = f"{technology}:{target.beyond}"
-            return await self._outlet.send(to, sender, body, headers, max_forwards=hops)
+            to = f"{technology}:{resource}/{target.beyond}"
+            kept = await self._outlet.send(to, sender, body, headers, max_forwards=hops)
+            self._conversations.pop(target, None)
+            self._conversations[target] = origin
+            if len(self._conversations) > MAX_CONVERSATIONS:
+                self._conversations.popitem(last=False)
+            return kept
         return await self._outlet.send_to(target.endpoint, sender, body, headers, max_forwards=hops)
 
 

@@ -49,3 +49,9 @@ ECHO_WINDOW = 10.0
 
 #: Texts that echoes are recognised of; the oldest is forgotten, so a flood costs memory no further.
 MAX_REMEMBERED_TEXTS = 10_000
+
+#: People beyond an endpoint of whom it is remembered who wrote to them last; some two hundred bytes each.
+MAX_CONVERSATIONS = 10_000
+
+#: Messages read back at a time at start: all at once would need memory that is never given back.
+RESTORED = 2_000

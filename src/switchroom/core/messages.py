@@ -21,15 +21,15 @@ from switchroom.core.addresses import Addresses
 from switchroom.core.bus import Bus
 from switchroom.core.dispatch import Dispatch, key_of
 from switchroom.core.expiry import Expiry
-from switchroom.core.limits import MAX_LIFE, MAX_MESSAGE_ID, MAX_MESSAGES, PURGE_EVERY, READ_RETRY
+from switchroom.core.limits import MAX_LIFE, MAX_MESSAGE_ID, MAX_MESSAGES, PURGE_EVERY, READ_RETRY, RESTORED
 from switchroom.core.ports import Clock, Technology
 from switchroom.core.schedule import Schedule
 from switchroom.core.storage import Journal, StoreUnavailable
 from switchroom.core.technologies import Technologies, new_id
 from switchroom.core.waiting import Key, Waiting
-from switchroom.model.endpoint import ContactStatus, EndpointId
+from switchroom.model.endpoint import ContactStatus, EndpointId, EndpointState
 from switchroom.model.errors import Conflict, Full, InvalidParameter, MessageNotFound, NoContact
-from switchroom.model.events import ContactStatusChange, Event, TextMessageStatusChange
+from switchroom.model.events import ContactStatusChange, EndpointStateChange, Event, TextMessageStatusChange
 from switchroom.model.message import Delivery, TextMessage
 from switchroom.model.record import DeliveryRecord, MessageRecord, MessageState
 
@@ -128,13 +128,18 @@ class Messages:
             StoreUnavailable: the journal can not be read.
         """
         wall, now = self._clock.wall(), self._clock.monotonic()
-        for record in await self._journal.unfinished():
-            key = key_of(record)
-            self._waiting.add(key, record.id, record.sequence)
-            self._expiry.add(now + record.expires - wall, record.id, key)
-            if not (record.offline and record.endpoint):
-                # Whatever contacts there are: it goes now, or it has failed.
-                self._due_at_start[key] = None
+        shared: dict[Key, Key] = {}
+        after = 0
+        while page := await self._journal.unfinished(after=after, limit=RESTORED):
+            for record in page:
+                key = key_of(record)
+                key = shared.setdefault(key, key)
+                self._waiting.add(key, record.id, record.sequence)
+                self._expiry.add(now + record.expires - wall, record.id, key)
+                if not (record.offline and record.endpoint):
+                    # Whatever contacts there are: it goes now, or it has failed.
+                    self._due_at_start[key] = None
+            after = page[-1].sequence
 
     def start(self) -> None:
         """Begins to deliver; once technologies are started."""
@@ -434,22 +439,30 @@ class Messages:
 
     def hear(self, event: Event) -> None:
         """Contacts come, go, and are reachable or not."""
+        if type(event) is EndpointStateChange:
+            if event.endpoint.state is EndpointState.ONLINE:
+                self._returned((event.endpoint.technology, event.endpoint.resource))
+            return
         if type(event) is not ContactStatusChange:
             return
         endpoint = event.endpoint
         key = (endpoint.technology, endpoint.resource)
         lane = (endpoint.technology, event.uri)
         if event.contact_status in _BACK:
-            self._arrivals += 1
             self._dispatch.back(key, lane)
-            if self._started:
-                self._waiting.flush(key)
-            elif self._waiting.count(key):
-                self._due_at_start[key] = None
+            self._returned(key)
         elif event.contact_status is ContactStatus.UNREACHABLE:
             self._dispatch.unreachable(lane)
         elif event.contact_status is ContactStatus.REMOVED:
             self._dispatch.gone(lane)
+
+    def _returned(self, key: Key) -> None:
+        """What waits for an endpoint goes on; an endpoint of some technologies has no contacts, only a state."""
+        self._arrivals += 1
+        if self._started:
+            self._waiting.flush(key)
+        elif self._waiting.count(key):
+            self._due_at_start[key] = None
 
     def refreshed(self, technology: str, contact: str) -> None:
         """A contact registered again: it is there, whatever the last attempt said."""

@@ -203,6 +203,16 @@ class Registry:
         self._settle_record(record, events)
         return events
 
+    def turn(self, endpoint: EndpointId, state: EndpointState) -> list[EndpointEvent]:
+        """Sets the state of an endpoint that has no addresses of record; nothing happens when it is that already,
+        or there is no such endpoint.
+        """
+        record = self._records.get(endpoint)
+        events: list[EndpointEvent] = []
+        if record is not None and record.snapshot.state is not state:
+            self._set_state(record, state, events)
+        return events
+
     def remove(self, endpoint: EndpointId) -> None:
         """Forgets an endpoint; no event, as in Asterisk. Its technology stays known."""
         record = self._records.pop(endpoint, None)

@@ -52,8 +52,10 @@ class Journal(Protocol):
         """The newest first; ``after`` is the id of the last one seen; at most ``limit``."""
         ...
 
-    async def unfinished(self) -> list[MessageRecord]:
-        """At start: every message with an open delivery, or none yet, in the order of acceptance."""
+    async def unfinished(self, *, after: int = 0, limit: int | None = None) -> list[MessageRecord]:
+        """At start: every message with an open delivery, or none yet, in the order of acceptance; those after a
+        sequence, and at most ``limit``.
+        """
         ...
 
     async def purge(self, finished_before: float) -> int:

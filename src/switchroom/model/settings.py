@@ -7,9 +7,13 @@ rules otherwise. Times are seconds.
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
+
+if TYPE_CHECKING:
+    from switchroom.model.iax2_settings import IaxSettings
+    from switchroom.model.xmpp_settings import XmppSettings
 
 
 class Source(NamedTuple):
@@ -268,16 +272,6 @@ class ChanSipSettings(msgspec.Struct, frozen=True, kw_only=True):
     sip: SipSettings = SipSettings()
 
 
-# ---- iax.conf, xmpp.conf: what is listed
-
-
-class ListedEndpoint(Settings, frozen=True, kw_only=True):
-    """An endpoint of a technology that is listed, but not served yet. ``dynamic``: it would register."""
-
-    technology: str
-    dynamic: bool = False
-
-
 # ---- http.conf, ari.conf
 
 
@@ -415,6 +409,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     http: HttpSettings = HttpSettings()
     ari: AriSettings = AriSettings()
     switchroom: SwitchroomSettings = SwitchroomSettings()
-    listed: tuple[ListedEndpoint, ...] = ()
+    iax: IaxSettings | None = None
+    xmpp: XmppSettings | None = None
     #: acl.conf, for what names its lists later.
     access_lists: dict[str, tuple[AccessRule, ...]] = {}

@@ -28,7 +28,7 @@ _UPDATE = Statement(2, "UPDATE message SET state = ?2, ended = ?3, record = ?4 W
 
 _FIND = "SELECT record FROM message WHERE id = ?"
 _POSITION = "SELECT sequence FROM message WHERE id = ?"
-_UNFINISHED = "SELECT record FROM message WHERE ended IS NULL ORDER BY sequence"
+_UNFINISHED = "SELECT record FROM message WHERE ended IS NULL AND sequence > ? ORDER BY sequence LIMIT ?"
 _PURGE = "DELETE FROM message WHERE sequence IN (SELECT sequence FROM message WHERE ended < ? LIMIT ?)"
 _LAST = "SELECT coalesce(max(sequence), 0) FROM message"
 _LAST_BEFORE = "SELECT max(sequence) FROM message WHERE sequence < ?"
@@ -94,9 +94,10 @@ class SqliteJournal:
 
         return await self._database.read(ask)
 
-    async def unfinished(self) -> list[MessageRecord]:
+    async def unfinished(self, *, after: int = 0, limit: int | None = None) -> list[MessageRecord]:
         """Open is a message that is not in a final state, and one of whose deliveries one is not."""
-        return await self._database.read(_unfinished)
+        most = -1 if limit is None else limit
+        return await self._database.read(lambda connection: _unfinished(connection, after, most))
 
     async def purge(self, finished_before: float) -> int:
         """In steps, between which others write."""
@@ -172,8 +173,9 @@ def _select(
     return [unpack_message(packed) for (packed,) in connection.execute(question, [*parameters, limit])]
 
 
-def _unfinished(connection: sqlite3.Connection) -> list[MessageRecord]:
-    return list(_share(unpack_message(packed) for (packed,) in connection.execute(_UNFINISHED)))
+def _unfinished(connection: sqlite3.Connection, after: int, limit: int) -> list[MessageRecord]:
+    rows = connection.execute(_UNFINISHED, (after, limit))
+    return list(_share(unpack_message(packed) for (packed,) in rows))
 
 
 def _share(records: Iterator[MessageRecord]) -> Iterator[MessageRecord]:

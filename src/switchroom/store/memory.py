@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from switchroom.core.storage import StoreUnavailable
 from switchroom.model.endpoint import Contact
@@ -144,10 +145,10 @@ class MemoryStoreJournal:
                 found.append(record)
         return found
 
-    async def unfinished(self) -> list[MessageRecord]:
+    async def unfinished(self, *, after: int = 0, limit: int | None = None) -> list[MessageRecord]:
         self._store.check()
-        records = (unpack_message(self._packed[sequence]) for sequence in sorted(self._packed))
-        return [record for record in records if ended(record) is None]
+        records = (unpack_message(self._packed[sequence]) for sequence in sorted(self._packed) if sequence > after)
+        return list(islice((record for record in records if ended(record) is None), limit))
 
     async def purge(self, finished_before: float) -> int:
         self._store.check()

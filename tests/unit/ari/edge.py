@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_network
@@ -145,8 +146,17 @@ RO = basic("reader", "readpw")
 class Edge:
     """A running service and what it stands on."""
 
-    def __init__(self, *, http: dict[str, Any], ari: dict[str, Any], strict: bool) -> None:
-        self.clock = FakeClock()
+    def __init__(
+        self,
+        *,
+        http: dict[str, Any],
+        ari: dict[str, Any],
+        ours: dict[str, Any],
+        tls: ssl.SSLContext | None,
+        outbound_tls: dict[str, ssl.SSLContext],
+        clock: FakeClock | None,
+    ) -> None:
+        self.clock = clock or FakeClock()
         self.bus = Bus()
         self.registry = Registry(self.clock)
         technologies = Technologies()
@@ -158,17 +168,20 @@ class Edge:
         self.messages = Messages(technologies, self.store.journal, self.clock, schedule, self.bus)
         self.bus.attach(self.messages)
         self.messages.start()
+        self.referrals = Referrals(technologies, self.clock, self.bus)
         self.service = AriService(
             HttpSettings(**{"enabled": True, "bind_port": 0, **http}),
             AriSettings(**{"users": USERS, "allowed_origins": ("http://good.example",), **ari}),
-            SwitchroomSettings(strict=strict),
+            SwitchroomSettings(**ours),
             self.registry,
             self.messages,
-            Referrals(technologies, self.clock, self.bus),
+            self.referrals,
             self.bus,
             ENTITY_ID,
             self.clock,
             self.objects,
+            tls=tls,
+            outbound_tls=outbound_tls,
         )
         self.host, self.port = "", 0
         for name in ("alice", "bob", "carol", "trunk", "50% off"):
@@ -310,11 +323,24 @@ async def running(
     *,
     http: dict[str, Any] | None = None,
     ari: dict[str, Any] | None = None,
+    ours: dict[str, Any] | None = None,
     strict: bool = False,
+    tls: ssl.SSLContext | None = None,
+    outbound_tls: dict[str, ssl.SSLContext] | None = None,
+    clock: FakeClock | None = None,
     before: Callable[[Edge], None] | None = None,
 ) -> AsyncIterator[Edge]:
-    """A service with ``HttpSettings`` and ``AriSettings`` changed as given; ``before`` it listens."""
-    edge = Edge(http=http or {}, ari=ari or {}, strict=strict)
+    """A service with ``HttpSettings``, ``AriSettings`` and ``SwitchroomSettings`` changed as given; ``before`` it
+    listens.
+    """
+    edge = Edge(
+        http=http or {},
+        ari=ari or {},
+        ours={"strict": strict, **(ours or {})},
+        tls=tls,
+        outbound_tls=outbound_tls or {},
+        clock=clock,
+    )
     if before is not None:
         before(edge)
     await edge.objects.load()

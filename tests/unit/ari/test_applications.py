@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -26,6 +27,13 @@ class Ear:
     def __init__(self) -> None:
         self.applications: list[Application] = []
         self.heard: list[tuple[str, str]] = []
+        self.peer = "192.0.2.1"
+        self.unsent: Sequence[bytes] = ()
+        self.torn = False
+
+    def replay(self, payloads: Sequence[bytes]) -> None:
+        for payload in payloads:
+            self.send(payload)
 
     def send(self, payload: bytes) -> None:
         event: dict[str, Any] = msgspec.json.decode(payload)

@@ -90,6 +90,19 @@ def test_events_of_the_core(renderer: Renderer, event: EndpointEvent, kind: byte
     assert whole(renderer.event(event)) == b'{"type":"%b",%b,%b%b,%b,%b}' % (kind, T, E, about, A, X)
 
 
+def test_contacts_of_peers_are_not_shown(renderer: Renderer) -> None:
+    event = ContactStatusChange(
+        endpoint=ERIN,
+        at=AT,
+        uri="sip:erin@127.0.0.1",
+        aor="erin",
+        contact_status=ContactStatus.REACHABLE,
+        roundtrip_usec=1,
+        shown=False,
+    )
+    assert renderer.event(event) is None
+
+
 def test_an_event_nobody_knows(renderer: Renderer) -> None:
     assert renderer.event(EndpointEvent(endpoint=ERIN, at=AT)) is None
 

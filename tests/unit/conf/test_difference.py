@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from switchroom.conf.difference import listed_difference, restarts, same, sip_difference, slices
+from switchroom.conf.difference import peer_difference, restarts, same, sip_difference, slices
 from switchroom.model.change import KINDS, SipChange
 from switchroom.model.settings import Configuration, SipSettings
 from unit.conf.conftest import ARI, HTTP, Read
@@ -96,12 +96,13 @@ def test_slices_add_up_and_keep_a_safe_order(read: Read) -> None:
     assert not list(slices(SipChange(), 1))
 
 
-def test_listed_endpoints(read: Read) -> None:
-    old = read(iax="[a]\ntype=friend\nhost=dynamic\n[b]\ntype=peer\n[c]\ntype=peer\n")[0].listed
-    new = read(iax="\n[a]\ntype=friend\nhost=10.0.0.1\n[c]\ntype=peer\n[d]\ntype=peer\n")[0].listed
-    gone, came = listed_difference(old, new)
-    assert [listed.name for listed in gone] == ["a", "b"]
-    assert [listed.name for listed in came] == ["a", "d"]
+def test_peers(read: Read) -> None:
+    old = read(iax="[a]\ntype=friend\nhost=dynamic\n[b]\ntype=peer\n[c]\ntype=peer\n")[0].iax
+    new = read(iax="\n[a]\ntype=friend\nhost=10.0.0.1\n[c]\ntype=peer\n[d]\ntype=peer\n")[0].iax
+    assert old is not None
+    assert new is not None
+    found = [(before and before.name, now and now.name) for before, now in peer_difference(old.peers, new.peers)]
+    assert found == [("a", "a"), ("b", None), (None, "d")]
 
 
 def test_what_needs_a_restart_is_told(read: Read) -> None:
@@ -120,10 +121,35 @@ def test_what_needs_a_restart_is_told(read: Read) -> None:
     assert restarts(old, new) == [
         "the transport t of pjsip.conf",
         "timer_t1 of pjsip.conf",
-        "sip.conf",
+        "sip.conf came",
         "http.conf",
         "enabled of ari.conf",
         "switchroom.conf",
     ]
     assert restarts(old, Configuration(http=old.http, ari=old.ari)) == ["pjsip.conf is gone"]
     assert restarts(Configuration(http=old.http, ari=old.ari), old) == ["pjsip.conf came"]
+
+
+PEERS = "[general]\nbindport=5070\n[a]\ntype=friend\nhost=dynamic\nsecret=x\n[b]\ntype=peer\nhost=192.0.2.1\n"
+
+
+def test_what_of_sip_conf_needs_a_restart_is_told(read: Read) -> None:
+    old = read(pjsip=BASE, sip=PEERS)[0]
+    assert restarts(old, read(pjsip=BASE, sip="\n" + PEERS.replace("secret=x", "secret=y"))[0]) == []
+    new = read(pjsip=BASE, sip=PEERS.replace("5070", "5071\nuseragent=Box\ntimert1=600\nmaxforwards=20"))[0]
+    assert restarts(old, new) == [
+        "the transport sip-udp of sip.conf",
+        "timert1 of sip.conf",
+        "maxforwards of sip.conf",
+        "useragent of sip.conf",
+    ]
+
+
+def test_peers_that_are_different(read: Read) -> None:
+    old = read(sip=PEERS)[0].chan_sip
+    new = read(sip="\n" + PEERS.replace("192.0.2.1", "192.0.2.2") + "[c]\ntype=peer\n")[0].chan_sip
+    assert old is not None
+    assert new is not None
+    found = [(before and before.name, now and now.name) for before, now in peer_difference(old.peers, new.peers)]
+    assert found == [("b", "b"), (None, "c")]
+    assert [before and before.name for before, _ in peer_difference(new.peers, {})] == ["a", "b", "c"]

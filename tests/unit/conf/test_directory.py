@@ -71,7 +71,8 @@ def test_everything_together(read: Read) -> None:
     assert configuration.http.enabled
     assert list(configuration.ari.users) == ["ann"]
     assert configuration.switchroom.strict
-    assert [e.name for e in configuration.listed] == ["s"]
+    assert configuration.chan_sip is not None
+    assert list(configuration.chan_sip.peers) == ["s"]
 
 
 def test_many_endpoints_share_what_they_have_in_common(read: Read) -> None:

@@ -48,3 +48,28 @@ def test_applications_that_can_not_be_subscribed(read: Read, text: str) -> None:
     configuration, problems = read(switchroom=text)
     assert [p.severity for p in problems] == ["error"]
     assert not any(configuration.switchroom.applications.values())
+
+
+def test_messages(read: Read) -> None:
+    text = (
+        "[general]\noffline=store\nmessage_life=60\nmessage_retention=0\nkeep_body=no\ndurability=disk\nmax_waiting=5\n"
+        "[pjsip/alice]\noffline=reject\n[PJSIP/a/b]\n"
+    )
+    configuration, problems = read(switchroom=text)
+    assert problems == []
+    assert configuration.switchroom == SwitchroomSettings(
+        offline="store",
+        offline_of={"PJSIP/alice": "reject"},
+        message_life=60,
+        message_retention=0,
+        keep_body=False,
+        durability="disk",
+        max_waiting=5,
+    )
+
+
+def test_messages_that_can_not_be(read: Read) -> None:
+    text = "[general]\noffline=maybe\nmessage_life=0\nmax_waiting=-1\n[PJSIP/alice]\nofline=store\n"
+    configuration, problems = read(switchroom=text)
+    assert configuration.switchroom == SwitchroomSettings()
+    assert [p.source.line for p in problems] == [2, 3, 4, 6]

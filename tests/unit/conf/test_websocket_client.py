@@ -71,6 +71,7 @@ def test_pings_are_off_unless_switched_on(read: Read) -> None:
         (CLIENT.replace("//host.example", "//[::1"), "no usable uri"),
         (CLIENT.replace("/events", "/a b"), "no usable uri"),
         (CLIENT + "proxy_host=proxy.example\n", "no usable proxy_host"),
+        (CLIENT.replace("wss:", "ws:") + "proxy_host=proxy.example:80\n", "tunnels wss: only"),
     ],
 )
 def test_mistakes(read: Read, text: str, words: str) -> None:

@@ -112,6 +112,8 @@ async def test_unfinished_is_what_has_something_open(store: Store) -> None:
     store.journal.update(end(delivered), (0,))
     store.journal.update(end(expired, MessageState.EXPIRED))
     assert await store.journal.unfinished() == [half, waiting, tried]
+    assert await store.journal.unfinished(limit=2) == [half, waiting]
+    assert await store.journal.unfinished(after=waiting.sequence, limit=2) == [tried]
 
 
 async def test_search_gives_the_newest_first_in_pages(store: Store) -> None:

@@ -16,7 +16,7 @@ from switchroom.model.endpoint import Contact
 from switchroom.model.errors import InvalidParameter
 from switchroom.model.settings import AuthSettings, SipEndpointSettings
 from switchroom.tech.sip.directory import Directory
-from switchroom.tech.sip.limits import MAX_ADDRESSES, MAX_CHALLENGES, MAX_DATAGRAM
+from switchroom.tech.sip.limits import LARGE_REQUEST, MAX_ADDRESSES, MAX_CHALLENGES, MAX_DATAGRAM
 from switchroom.tech.sip.transports import Connections, Listener, Transports, host_port, next_host
 from switchroom.wire.sip.digest import answer, hash_ha1, parse_challenge
 from switchroom.wire.sip.errors import SipError
@@ -56,6 +56,7 @@ class Exchange:
         "listeners",
         "loopback",
         "method",
+        "otherwise",
         "rounds",
         "target",
         "transaction",
@@ -77,6 +78,8 @@ class Exchange:
         self.body = body
         self.endpoint = endpoint
         self.listener = hop.listener
+        #: Taken when no connection can be opened for it: the datagram it would have been but for its size.
+        self.otherwise: NextHop | None = None
         #: For a name, which listener reaches its IPv4 (False) and its IPv6 addresses (True).
         self.listeners: Mapping[bool, Listener] = {}
         self.loopback = hop.loopback
@@ -109,13 +112,12 @@ class NextHop(NamedTuple):
         return self.addresses[0][0] if self.addresses else next_host(self.uri)
 
 
-def refuse_oversized(hop: NextHop, target: str, headers: Sequence[tuple[str, str]], body: bytes) -> None:
-    """What does not fit a datagram is refused, not lost (InvalidParameter)."""
-    size = len(target) + len(body)
-    for name, value in headers:
+def _size(exchange: Exchange) -> int:
+    """Bytes of its request, without what sending adds."""
+    size = len(exchange.target) + len(exchange.body)
+    for name, value in exchange.headers:
         size += len(name) + len(value if value.isascii() else value.encode("utf-8", "surrogateescape")) + 4
-    if size > MAX_DATAGRAM and hop.listener.protocol == "udp":
-        raise InvalidParameter("the request does not fit a UDP datagram")
+    return size
 
 
 class Exchanges:
@@ -203,10 +205,36 @@ class Exchanges:
             raise InvalidParameter("the connection of the contact is closed")
         return None
 
+    def fitted(self, exchange: Exchange) -> Exchange:
+        """The exchange, on TCP where it is large for a datagram, that is wanted (``disable_tcp_switch = no``), and
+        neither the URI nor the endpoint insists on UDP (RFC 3261 18.1.1).
+
+        Raises:
+            InvalidParameter: it does not fit a datagram, and nothing else can take it.
+        """
+        hop = exchange.hop
+        if hop.listener.protocol != "udp":
+            return exchange
+        size = _size(exchange)
+        if size <= LARGE_REQUEST:
+            return exchange
+        listener = None
+        if not (self._directory.general.disable_tcp_switch or exchange.endpoint.transport):
+            listener = self._transports.instead_of_udp(hop.uri, hop.listener)
+        if listener is not None:
+            exchange.otherwise = hop if size <= MAX_DATAGRAM else None
+            exchange.hop, exchange.listener = hop._replace(listener=listener), listener
+        elif size > MAX_DATAGRAM:
+            raise InvalidParameter("the request does not fit a UDP datagram")
+        return exchange
+
     def start(self, exchange: Exchange, done: Callable[[Outcome], None]) -> None:
         """Sends; ``done(outcome)`` is called once, never before this returns unless sending fails at once."""
         exchange.done = done
         self._open.add(exchange)
+        self._begin(exchange)
+
+    def _begin(self, exchange: Exchange) -> None:
         if exchange.addresses:
             self._send(exchange)
         else:
@@ -259,7 +287,14 @@ class Exchanges:
         try:
             await connections.connect(host, port, next_host(exchange.hop.uri))
         except OSError as error:
-            if exchange in self._open:
+            if exchange not in self._open:
+                return
+            hop, exchange.otherwise = exchange.otherwise, None
+            if hop is not None:
+                exchange.hop, exchange.listener, exchange.listeners = hop, hop.listener, {}
+                exchange.addresses = list(hop.addresses)
+                self._begin(exchange)
+            else:
                 self.failed(exchange, 503, f"Not Connected: {error}")
             return
         if exchange in self._open:

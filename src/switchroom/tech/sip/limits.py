@@ -21,6 +21,9 @@ MAX_TEXT = 65_536
 #: Request-URI, headers and body that fit a UDP datagram together with what is added when they are sent, in bytes.
 MAX_DATAGRAM = 65_000
 
+#: Bytes above which a datagram may be fragmented on its way: 1,300 (RFC 3261 18.1.1), less what Via and CSeq take.
+LARGE_REQUEST = 1_100
+
 #: Headers a caller may add to one request; far more than programs set, and it fits a datagram.
 MAX_HEADERS = 100
 

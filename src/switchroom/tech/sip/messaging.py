@@ -11,8 +11,8 @@ from switchroom.model.errors import EndpointNotFound, InvalidParameter
 from switchroom.model.message import Delivery, DeliveryReport, DeliveryState, ReceivedText, TextMessage
 from switchroom.model.settings import SipEndpointSettings
 from switchroom.tech.sip.directory import Directory
-from switchroom.tech.sip.exchange import Exchange, Exchanges, NextHop, Outcome, refuse_oversized
-from switchroom.tech.sip.names import Names, Target, request_uri, to_header
+from switchroom.tech.sip.exchange import Exchange, Exchanges, NextHop, Outcome
+from switchroom.tech.sip.names import Names, Target, request_uri
 from switchroom.tech.sip.redirection import Redirection
 from switchroom.tech.sip.transports import host_port
 from switchroom.tech.sip.variables import headers_from
@@ -85,14 +85,14 @@ class Messaging:
     ) -> Exchange:
         endpoint = target.endpoint
         own = hop.listener.own_host(hop.host)
-        sender = self._names.sender(message.sender, endpoint, own)
+        sender = self._names.sender(message.sender, endpoint, self._names.own(hop.listener, hop.host))
         uri = request_uri(target.uri, endpoint)
         has_id = any(name.lower() == "message-id" for name, _ in extra)
         hops = self._max_forwards if message.max_forwards is None else str(message.max_forwards)
         headers = [
             *(("Route", route) for route in hop.routes),
             ("From", f"{sender};tag={self._token()}"),
-            ("To", str(to_header(target))),
+            ("To", str(self._names.to_header(target))),
             # The same at each attempt, and so is the id: a phone can tell a repeat. One for each contact.
             ("Call-ID", f"{message.id}.{crc32(uri.encode('utf-8', 'replace')):08x}@{own}"),
             *(() if has_id else (("Message-ID", message.id),)),
@@ -101,8 +101,7 @@ class Messaging:
             *self._user_agent,
             ("Content-Type", media_type or "text/plain"),
         ]
-        refuse_oversized(hop, uri, headers, body)
-        return Exchange("MESSAGE", uri, headers, body, endpoint, hop)
+        return self._exchanges.fitted(Exchange("MESSAGE", uri, headers, body, endpoint, hop))
 
     def _delivery(self, message: TextMessage, tries: list[tuple[Target, Exchange]]) -> Delivery:
         target = tries[0][0]
@@ -163,15 +162,22 @@ def received_text(incoming: RequestReceived, endpoint: SipEndpointSettings) -> R
     variables = {"PJSIP_RECVADDR": host_port(flow.host, flow.port), "PJSIP_TRANSPORT": flow.transport}
     if endpoint.callerid_name:
         variables["PJSIP_ENDPOINT"] = endpoint.callerid_name
+    variables |= shown_headers(request)
+    variables["Via"] = printable(_via_as_received(request.vias_raw[0], flow.host, flow.port))
+    body = request.body.decode("utf-8", "replace").rstrip("\r\n")
+    return ReceivedText(_sender(request.from_), _destination(request), body, variables)
+
+
+def shown_headers(request: Request) -> dict[str, str]:
+    """Each header of a request by its full name, the last of those that repeat, without credentials."""
+    found: dict[str, str] = {}
     names: dict[str, str] = {}
     for key, name, value in request.fields:
         if key in _CREDENTIALS or not value:
             continue
         shown = names.setdefault(key, CANONICAL.get(key, name))
-        variables[shown] = printable(value)
-    variables["Via"] = printable(_via_as_received(request.vias_raw[0], flow.host, flow.port))
-    body = request.body.decode("utf-8", "replace").rstrip("\r\n")
-    return ReceivedText(_sender(request.from_), _destination(request), body, variables)
+        found[shown] = printable(value)
+    return found
 
 
 def _via_as_received(value: str, host: str, port: int) -> str:

@@ -14,6 +14,7 @@ from switchroom.model.errors import EndpointNotFound, InvalidParameter, NoContac
 from switchroom.model.settings import SipEndpointSettings
 from switchroom.tech.sip.directory import Directory
 from switchroom.tech.sip.outbound import one_per_phone
+from switchroom.tech.sip.transports import Listener
 from switchroom.wire.sip.errors import SipError
 from switchroom.wire.sip.headers import NameAddr, parse_name_addr
 from switchroom.wire.sip.uri import Uri, escape_user, parse_uri
@@ -135,18 +136,28 @@ class Names:
             raise InvalidParameter(f"to is no SIP URI: {text}")
         return Target(endpoint, name_addr.uri, None, name_addr.display)
 
+    def to_header(self, target: Target) -> NameAddr:
+        """The To header of a text."""
+        return to_header(target)
+
     # ---- senders
+
+    def own(self, listener: Listener, peer: str) -> str:
+        """The domain of senders that have none of their own, towards a peer."""
+        return listener.own_host(peer)
 
     def sender(self, text: str, destination: SipEndpointSettings, own_host: str) -> NameAddr:
         """The From header's name and URI (charter ruling 5, spec/sip.md 1.6), without a tag.
 
-        ``own_host`` is our address towards the destination.
+        ``own_host`` is our address towards the destination. A name in quotes is a user, whatever it looks like.
         """
         if not text:
             raise InvalidParameter("from must be specified")
         refuse_control("from", text)
         text = self._without_prefix(text)
         host = destination.from_domain or own_host
+        if len(text) > 2 and text[0] == text[-1] == '"':
+            return _from(text[1:-1], host)
         endpoint = self._directory.endpoints.get(text)
         if endpoint is not None:
             return self._from_endpoint(endpoint, host)

@@ -7,6 +7,7 @@ from functools import partial
 from random import Random
 
 from switchroom.core.bus import Bus
+from switchroom.core.peers import Contacts
 from switchroom.core.ports import Clock
 from switchroom.core.registry import AddressOfRecord, Registry
 from switchroom.core.schedule import Deadline, Schedule
@@ -41,6 +42,7 @@ class Qualification:
         technology: str,
         directory: Directory,
         registry: Registry,
+        contacts: Contacts,
         bus: Bus,
         exchanges: Exchanges,
         schedule: Schedule,
@@ -53,6 +55,7 @@ class Qualification:
         self._technology = technology
         self._directory = directory
         self._registry = registry
+        self._contacts = contacts
         self._bus = bus
         self._exchanges = exchanges
         self._schedule = schedule
@@ -148,10 +151,24 @@ class Qualification:
         """Records an outcome, unless the contact is another one by now."""
         watch.asking = False
         if self._watched.get((aor.name, uri)) is watch:
-            events = self._registry.qualify(aor, uri, status, roundtrip_usec)
+            self._again_soon(aor, uri, watch, status, roundtrip_usec)
+            events = self._contacts.qualify(aor, uri, status, roundtrip_usec)
             if events:
                 self._changed(aor.contacts[uri])
                 self._bus.publish(events)
+
+    def _again_soon(
+        self, aor: AddressOfRecord, uri: str, watch: _Watch, status: ContactStatus, roundtrip_usec: int
+    ) -> None:
+        """A late or missing answer is followed by another question earlier, where that is configured."""
+        settings = watch.settings
+        late = 0 < settings.qualify_limit < roundtrip_usec / 1_000_000
+        if not settings.qualify_retry or (status is ContactStatus.REACHABLE and not late):
+            return
+        when = self._clock.monotonic() + settings.qualify_retry
+        if watch.next is not None and watch.next.when > when:
+            self._schedule.cancel(watch.next)
+            watch.next = self._schedule.at(when, partial(self._ask, (aor.name, uri), watch))
 
     def stop_asking(self, exchange: Exchange) -> None:
         """Ends the retransmissions of a question whose time is up."""

@@ -12,7 +12,7 @@ from switchroom.model.errors import Overloaded
 from switchroom.model.message import Referral, ReferralReport, ReferralState
 from switchroom.tech.sip.answer import Answer
 from switchroom.tech.sip.directory import Directory
-from switchroom.tech.sip.exchange import Exchange, Exchanges, Outcome, refuse_oversized
+from switchroom.tech.sip.exchange import Exchange, Exchanges, Outcome
 from switchroom.tech.sip.limits import MAX_SUBSCRIPTIONS, SUBSCRIPTION_LIFE
 from switchroom.tech.sip.names import Names, latest, request_uri, to_header
 from switchroom.tech.sip.variables import headers_from
@@ -107,8 +107,7 @@ class Referring:
             ("User-Agent", general.user_agent),
         ]
         uri = request_uri(target.uri, endpoint)
-        refuse_oversized(hop, uri, headers, b"")
-        exchange = Exchange("REFER", uri, headers, b"", endpoint, hop)
+        exchange = self._exchanges.fitted(Exchange("REFER", uri, headers, b"", endpoint, hop))
         self._subscriptions[subscription.call_id] = subscription
         subscription.ends = self._schedule.at(
             self._clock.monotonic() + SUBSCRIPTION_LIFE, partial(self._expire, subscription)

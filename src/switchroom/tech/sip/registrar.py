@@ -191,7 +191,7 @@ class Registrar:
         host, flow = uri.host.strip("[]"), incoming.flow
         if not permits(endpoint.contact_acl, host) or not permits(self._directory.contact_rules, host):
             raise Refused(403)
-        moved = endpoint.rewrite_contact and rewrite
+        moved = rewrite and (endpoint.rewrite_contact or (endpoint.rewrite_behind_nat and _behind_nat(incoming)))
         reason = forbidden(flow.host if moved else host, loopback=True)
         if reason is not None and reason != NO_LITERAL:
             raise Refused(403, "Contact Address Not Allowed")
@@ -269,6 +269,11 @@ class Registrar:
             headers.append(("Supported", "path"))
             headers.extend(("Path", line) for line in request.lines("path"))
         return headers
+
+
+def _behind_nat(incoming: RequestReceived) -> bool:
+    """Whether the sender knows itself by another address than its packets come from."""
+    return incoming.request.via.host.strip("[]") != incoming.flow.host
 
 
 def _digest_username(request: Request) -> str:

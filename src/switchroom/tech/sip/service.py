@@ -1,4 +1,4 @@
-"""PJSIP: the technology as the core sees it, and the shell around the SIP kernel.
+"""PJSIP, or SIP: the technology as the core sees it, and the shell around the SIP kernel.
 
 In: a datagram -> ``Stack.receive`` -> ``Steps.walk`` -> an answer and changes -> registry -> bus.
 Out: ``plan`` and ``deliver`` -> ``Exchanges`` -> ``Stack.request`` -> the listener -> the final answer.
@@ -14,6 +14,7 @@ from typing import Protocol
 
 import structlog
 
+from switchroom.core.addresses import Address
 from switchroom.core.bus import Bus
 from switchroom.core.ports import Alarm, Clock, Reports, Resolver, Timers
 from switchroom.core.registry import AddressOfRecord, Registry
@@ -29,14 +30,15 @@ from switchroom.tech.sip.answer import Answer, Bind
 from switchroom.tech.sip.authentication import Authenticator
 from switchroom.tech.sip.bindings import Bindings
 from switchroom.tech.sip.directory import Directory
+from switchroom.tech.sip.driver import MakeDriver, Pjsip
 from switchroom.tech.sip.exchange import DEFAULT_PORT, Exchange, Exchanges
 from switchroom.tech.sip.limits import MAX_TEXT
-from switchroom.tech.sip.messaging import Messaging, received_text
-from switchroom.tech.sip.names import CONTROL, Names
+from switchroom.tech.sip.messaging import Messaging
+from switchroom.tech.sip.names import CONTROL
 from switchroom.tech.sip.qualification import Qualification
 from switchroom.tech.sip.referring import Referring
 from switchroom.tech.sip.registrar import Registrar
-from switchroom.tech.sip.steps import Steps
+from switchroom.tech.sip.steps import ALLOW, Steps
 from switchroom.tech.sip.transports import Listener, Transports
 from switchroom.wire.sip.errors import SipError
 from switchroom.wire.sip.events import RequestReceived, ResponseReceived, TransactionTimeout, TransportFailed
@@ -72,6 +74,16 @@ class Switch(Protocol):
         ...
 
 
+class Crossing(Protocol):
+    """The way to other technologies (``core.crossing.Crossing``)."""
+
+    def find(self, alias: str, technology: str) -> Address | None: ...
+
+    async def forward(
+        self, origin: Address, target: Address, body: str, headers: dict[str, str], *, max_forwards: int | None
+    ) -> object: ...
+
+
 class SipTechnology:
     """Serves the endpoints of one ``SipSettings``; see ``core.ports.Technology``."""
 
@@ -93,9 +105,11 @@ class SipTechnology:
         random: Random,
         node: str,
         fork: str = "all",
+        driver: MakeDriver = Pjsip,
     ) -> None:
         """``token`` makes unguessable text for tags and branches, ``secret`` signs nonces, ``node`` tells
-        this server's Via branches from those of others, ``contacts`` keeps who registered.
+        this server's Via branches from those of others, ``contacts`` keeps who registered,
+        ``driver`` makes what differs between PJSIP and SIP.
         """
         self.name = name
         self._registry = registry
@@ -111,11 +125,14 @@ class SipTechnology:
         self._alarm: Alarm | None = None
         self._alarm_at = 0.0
         self._switch: Switch | None = None
+        self._crossing: Crossing | None = None
         self._switching: set[asyncio.Task[None]] = set()
         self._due: dict[tuple[str, str], Deadline] = {}
         #: Address of record and URI of the contacts that go with a connection.
         self._tied: dict[Flow, set[tuple[str, str]]] = {}
-        self._names = names = Names(name, directory, registry)
+        self._driver = driver(name, directory, registry, clock)
+        self._names = names = self._driver.names
+        self._contacts = self._driver.contacts
         self._exchanges = exchanges = Exchanges(
             self._stack, self._transports, directory, resolver, clock, token, self._flush
         )
@@ -123,9 +140,20 @@ class SipTechnology:
         self._referring = Referring(directory, names, exchanges, reports, schedule, clock, token)
         self._bindings = Bindings(name, contacts, clock)
         self._qualification = Qualification(
-            name, directory, registry, bus, exchanges, schedule, clock, token, random, self._bindings.keep
+            name,
+            directory,
+            registry,
+            self._contacts,
+            bus,
+            exchanges,
+            schedule,
+            clock,
+            token,
+            random,
+            self._bindings.keep,
         )
         self._steps = Steps(
+            self._driver,
             directory,
             Authenticator(directory, Nonces(secret), token),
             Registrar(name, directory, registry),
@@ -142,9 +170,10 @@ class SipTechnology:
         """Adds a bound listener; its owner hands what it receives to ``receive``."""
         self._transports.add(listener)
 
-    def switch_to(self, switch: Switch) -> None:
-        """Texts between endpoints go through ``switch``."""
+    def switch_to(self, switch: Switch, crossing: Crossing | None = None) -> None:
+        """Texts between endpoints go through ``switch``, those to other technologies through ``crossing``."""
         self._switch = switch
+        self._crossing = crossing
 
     async def start(self) -> None:
         """Makes the endpoints and contacts known, those registered before a restart too, and begins to qualify.
@@ -156,7 +185,8 @@ class SipTechnology:
             self._registry.declare(self.name, settings.name, qualified=settings.qualify_frequency > 0)
         for endpoint in self._directory.endpoints.values():
             known = self._known_aors(endpoint)
-            self._bus.publish(self._registry.add(EndpointId(self.name, endpoint.name), known))
+            state = self._driver.state(endpoint)
+            self._bus.publish(self._registry.add(EndpointId(self.name, endpoint.name), known, state))
         for settings in self._directory.aors.values():
             self._bind_static(self._registry.declare(self.name, settings.name), settings)
         for contact in await self._bindings.load(self._directory.aors, self._transports.listeners):
@@ -194,14 +224,14 @@ class SipTechnology:
                 self._untie(aor, uri)
                 self._end_expiry(aor, uri)
                 self._bindings.forget(aor.name, uri)
-            self._bus.publish(self._registry.bind(aor, contact))
+            self._bus.publish(self._contacts.bind(aor, contact))
             self._qualification.watch(contact)
 
     def _bind_again(self, contact: Contact) -> None:
         """A contact that registered before a restart, unless it has done so again by now."""
         aor = self._registry.declare(self.name, contact.aor)
         if contact.uri not in aor.contacts:
-            self._bus.publish(self._registry.bind(aor, contact))
+            self._bus.publish(self._contacts.restore(aor, contact))
             self._keep_until(aor, contact)
             self._qualification.watch(contact, later=True)
 
@@ -248,7 +278,8 @@ class SipTechnology:
         if settings is None:
             self._registry.remove(endpoint)
         elif not self._relink(endpoint, self._known_aors(settings)):
-            self._bus.publish(self._registry.add(endpoint, self._known_aors(settings)))
+            known = self._known_aors(settings)
+            self._bus.publish(self._registry.add(endpoint, known, self._driver.state(settings)))
 
     def _relink(self, endpoint: EndpointId, aors: Sequence[str]) -> bool:
         """Whether the endpoint was known before."""
@@ -331,7 +362,7 @@ class SipTechnology:
             if isinstance(change, Bind):
                 new = change.contact.uri not in change.aor.contacts
                 self._tie(change.aor, change.contact)
-                self._bus.publish(self._registry.bind(change.aor, change.contact, repeat=self._tells_refreshes))
+                self._bus.publish(self._contacts.bind(change.aor, change.contact, repeat=self._tells_refreshes))
                 self._keep_until(change.aor, change.contact)
                 self._bindings.keep(change.contact)
                 if new:
@@ -383,7 +414,7 @@ class SipTechnology:
         self._end_expiry(aor, uri)
         self._qualification.forget(aor.name, uri)
         self._bindings.forget(aor.name, uri)
-        self._bus.publish(self._registry.unbind(aor, uri))
+        self._bus.publish(self._contacts.unbind(aor, uri))
 
     def _end_expiry(self, aor: AddressOfRecord, uri: str) -> None:
         due = self._due.pop((aor.name, uri), None)
@@ -393,8 +424,12 @@ class SipTechnology:
     # ---- texts in
 
     def _message(self, incoming: RequestReceived, endpoint: SipEndpointSettings) -> Answer | None:
-        """A MESSAGE: shown to the apps that listen, switched to the endpoint it names (charter section 3)."""
+        """A MESSAGE: shown to the apps that listen, switched to whom it names, here or in another technology (charter
+        section 3).
+        """
         request = incoming.request
+        if not self._driver.accepts_texts:
+            return Answer(405, [("Allow", ALLOW)])
         if len(request.body) > MAX_TEXT:
             return Answer(413)
         media = request.content_type
@@ -402,45 +437,56 @@ class SipTechnology:
         user = request.uri.unescaped_user
         target = self._directory.by_name(user, request.uri.host) if user else None
         here = target is not None and (any(self._names.contacts(target)) or self._keeps(target))
+        to = Address(EndpointId(self.name, target.name)) if target is not None and here else None
         if media is None or not (plain or here):
             return Answer(415, [("Accept", "text/plain")])
         if (request.first("content-encoding") or "identity").lower() != "identity":
             return Answer(415, [("Accept-Encoding", "identity")])
-        if here and request.max_forwards == 0:
+        if target is None and user:
+            to = self._elsewhere(request.uri.host, user)
+        if to is not None and request.max_forwards == 0:
             return Answer(483)
         sender = EndpointId(self.name, endpoint.name)
         taken = plain and self._bus.takes(sender)
-        if not taken and not here:
+        if not taken and to is None:
             return Answer(404 if target is None else 480)
         if taken:
             snapshot = self._registry.get(*sender)
             assert snapshot is not None
-            text = received_text(incoming, endpoint)
+            text = self._driver.received(incoming, endpoint)
             self._bus.publish([TextMessageReceived(endpoint=snapshot, at=self._clock.wall(), message=text)])
-        if target is None or not here:
+        if to is None:
             return Answer(202)
         self._stack.begin(incoming, incoming.received_at)
-        task = asyncio.get_running_loop().create_task(self._pass_on(incoming, target))
+        task = asyncio.get_running_loop().create_task(self._pass_on(incoming, sender, to))
         self._switching.add(task)
         task.add_done_callback(self._switching.discard)
         return None
 
+    def _elsewhere(self, host: str, user: str) -> Address | None:
+        """Whom a user part means in another technology: ``romeo%40example.org`` at us, or at its endpoint there."""
+        if self._crossing is None:
+            return None
+        through = self._crossing.find(host, self.name)
+        found = self._crossing.find(f"{host}/{user}", self.name) if through is not None else None
+        return found or self._crossing.find(user, self.name)
+
     def _keeps(self, endpoint: SipEndpointSettings) -> bool:
         return self._switch is not None and self._switch.keeps(EndpointId(self.name, endpoint.name))
 
-    async def _pass_on(self, incoming: RequestReceived, target: SipEndpointSettings) -> None:
+    async def _pass_on(self, incoming: RequestReceived, sender: EndpointId, to: Address) -> None:
         """Hands a text to the message service; 202 once it is kept (RFC 3428 7)."""
         request = incoming.request
-        hops = request.max_forwards
-        assert self._switch is not None
+        hops = None if request.max_forwards is None else request.max_forwards - 1
+        headers = {"Content-Type": request.first("content-type") or "text/plain"}
         try:
-            await self._switch.send_to(
-                EndpointId(self.name, target.name),
-                str(_identity(request)),
-                request.body.decode("utf-8"),
-                {"Content-Type": request.first("content-type") or "text/plain"},
-                max_forwards=None if hops is None else hops - 1,
-            )
+            body = request.body.decode("utf-8")
+            if to.endpoint.technology == self.name:
+                assert self._switch is not None
+                await self._switch.send_to(to.endpoint, str(_identity(request)), body, headers, max_forwards=hops)
+            else:
+                assert self._crossing is not None
+                await self._crossing.forward(Address(sender), to, body, headers, max_forwards=hops)
             answer = Answer(202)
         except UnicodeDecodeError:
             answer = Answer(415, [("Accept", "text/plain")], "Text Is Not UTF-8")
@@ -449,13 +495,13 @@ class SipTechnology:
         except (Overloaded, Conflict, Full, StoreUnavailable) as error:
             # The phone is told at once and may try again (threats.md R04).
             answer = Answer(503)
-            log.warning("a text was not switched", target=target.name, error=str(error))
+            log.warning("a text was not switched", target=str(to.endpoint), error=str(error))
         except InvalidParameter as error:
             answer = Answer(400)
-            log.info("a text was not switched", target=target.name, error=str(error))
+            log.info("a text was not switched", target=str(to.endpoint), error=str(error))
         except Exception:
             answer = Answer(500)
-            log.exception("a text was not switched", target=target.name)
+            log.exception("a text was not switched", target=str(to.endpoint))
         self._answer(incoming, answer)
         self._flush()
 
@@ -469,6 +515,16 @@ class SipTechnology:
 
     def refer(self, referral: Referral) -> None:
         self._referring.refer(referral)
+
+    # ---- people of other technologies (``core.addresses.Dialect``)
+
+    def sender(self, alias: str, through: str) -> str:
+        """The alias is the user of a URI of ours: an answer comes here, and says it again."""
+        return f'"{alias}"'
+
+    def carrier(self, beyond: str) -> str | None:
+        """Nobody: who is no endpoint here is not sent to for others (threats.md S13)."""
+        return None
 
     # ---- sending and time
 

@@ -14,7 +14,7 @@ from switchroom.model.settings import SipEndpointSettings
 from switchroom.tech.sip.answer import Answer
 from switchroom.tech.sip.authentication import Authenticator, Proof
 from switchroom.tech.sip.directory import Directory
-from switchroom.tech.sip.identity import identify
+from switchroom.tech.sip.driver import Driver
 from switchroom.tech.sip.referring import Referring
 from switchroom.tech.sip.registrar import Registrar
 from switchroom.wire.sip.errors import SipError
@@ -45,6 +45,7 @@ class Steps:
 
     def __init__(
         self,
+        driver: Driver,
         directory: Directory,
         authenticator: Authenticator,
         registrar: Registrar,
@@ -52,6 +53,7 @@ class Steps:
         message: Handler,
         clock: Clock,
     ) -> None:
+        self._driver = driver
         self._directory = directory
         self._authenticator = authenticator
         self._registrar = registrar
@@ -80,14 +82,14 @@ class Steps:
             subscription = self._referring.find(request)
             if subscription is not None:
                 return self._referring.notified(subscription, request)
-        endpoint = identify(self._directory, incoming)
+        endpoint = self._driver.identify(incoming)
         answer = self._authenticate(incoming, endpoint)
         if answer is not None or endpoint is None:
             return answer
         return self._dispatch(incoming, endpoint)
 
     def _authenticate(self, incoming: RequestReceived, endpoint: SipEndpointSettings | None) -> Answer | None:
-        if endpoint is not None and endpoint.allow_unauthenticated_options and incoming.request.method == "OPTIONS":
+        if endpoint is not None and self._driver.trusts(incoming, endpoint):
             return None
         proof = self._authenticator.prove(incoming, endpoint, incoming.received_at)
         if proof is Proof.PROVEN:

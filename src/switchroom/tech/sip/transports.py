@@ -154,6 +154,15 @@ class Transports:
                 fallback = fallback or listener
         return fallback
 
+    def instead_of_udp(self, target: Uri, udp: Listener) -> Listener | None:
+        """The TCP listener for what is too large for ``udp``; None when there is none or the URI names a transport."""
+        if target.param("transport") is not None:
+            return None
+        for listener in self.listeners.values():
+            if listener.protocol == "tcp" and listener.ipv6 == udp.ipv6:
+                return listener
+        return None
+
     def families(self, endpoint: SipEndpointSettings, chosen: Listener) -> dict[bool, Listener]:
         """Which listener sends to IPv4 (False) and to IPv6 addresses (True) of a name, where ``chosen`` is
         the first choice: another one only where the endpoint does not insist on its transport.

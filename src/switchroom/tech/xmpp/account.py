@@ -86,6 +86,7 @@ class Account:
         self._numbers = count(1)
         #: The question whose answer tells that the server has what was sent before; empty: none is open.
         self._probe = ""
+        self._looked_at = ""
         self._covered: list[Sent] = []
         self._uncovered: list[Sent] = []
 
@@ -187,7 +188,7 @@ class Account:
         now = self._clock.monotonic()
         if self.online and now - self._online_since >= STABLE:
             self._attempts = 0
-        longest = RECONNECT_REFUSED if refused else min(RECONNECT_LONGEST, RECONNECT_FIRST * 2.0 ** self._attempts)
+        longest = RECONNECT_REFUSED if refused else min(RECONNECT_LONGEST, RECONNECT_FIRST * 2.0**self._attempts)
         self._attempts = min(self._attempts + 1, 16)
         delay = longest * self._random.uniform(0.5, 1.0)
         self._next = self._schedule.at(now + delay, self._connect)
@@ -261,12 +262,12 @@ class Account:
         """The question of the last look must be answered by this one (a half-open connection is none)."""
         if stream is not self._stream or not self.online or since != self._online_since:
             return
-        if self._probe.endswith("?"):
+        if self._probe and self._probe == self._looked_at:
             stream.refuse("the server does not answer")
             return
         if not self._probe:
             self._question()
-        self._probe_is_old()
+        self._looked_at = self._probe
         self._schedule.at(self._clock.monotonic() + KEEPALIVE, lambda _: self._look(stream, since))
 
     # ---- what comes in

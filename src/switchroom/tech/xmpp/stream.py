@@ -64,12 +64,13 @@ class Watcher(Protocol):
         ...
 
 
-class Stream(BaseXMPP):  # type: ignore[misc]
+class Stream(BaseXMPP):
     """What both kinds of streams have in common."""
 
     settings: XmppAccountSettings
     watcher: Watcher
-    parser: StreamParser | None
+    #: None while nothing that comes may be believed.
+    reader: StreamParser | None = None
     _refused = False
     _fault = ""
 
@@ -145,24 +146,24 @@ class Stream(BaseXMPP):  # type: ignore[misc]
     # ---- reading
 
     def init_parser(self) -> None:
-        self.parser = StreamParser()
+        self.reader = StreamParser()
 
-    def data_received(self, data: bytes) -> None:
-        parser = self.parser
-        if parser is None:
+    def data_received(self, data: bytes | str) -> None:
+        reader = self.reader
+        if reader is None or isinstance(data, str):
             return
-        found, fault = parser.feed(data)
+        found, fault = reader.feed(data)
         for item in found:
             if isinstance(item, Stanza):
                 if item.element.tag == _PROCEED:
                     # What follows was not protected: it is from before TLS (RFC 6120 5.4.3.3).
-                    self.parser = None
+                    self.reader = None
                 self._spawn_event(item.element)
             elif isinstance(item, Opened):
-                self.start_stream_handler(item.root)
+                self.start_stream_handler(item.root)  # type: ignore[no-untyped-call]
             elif isinstance(item, Closed):
                 self.refuse("the server closed the stream")
-            if self.parser is not parser:
+            if self.reader is not reader:
                 return
         if fault is not None:
             self.refuse(str(fault))
@@ -205,13 +206,14 @@ class Stream(BaseXMPP):  # type: ignore[misc]
 
     def _not_connected(self, error: object) -> None:
         """An address does not answer; there may be others."""
-        if isinstance(error, ssl.SSLCertVerificationError):
-            self._fault = certificate_fault(error)
-        else:
-            self._fault = f"the server can not be reached: {error}"
+        self._fault = tls_fault(error) if isinstance(error, ssl.SSLError) else f"the server can not be reached: {error}"
 
     def _disconnected(self, reason: object) -> None:
-        self._tell_lost(str(reason or "the connection was closed"))
+        if isinstance(reason, ssl.SSLError):
+            self._refused = True
+            self._tell_lost(tls_fault(reason))
+        else:
+            self._tell_lost(str(reason or "the connection was closed"))
 
     def _tell_lost(self, reason: str) -> None:
         fault, refused = self._fault or reason, self._refused
@@ -229,7 +231,7 @@ class Stream(BaseXMPP):  # type: ignore[misc]
         log.debug("a stanza was not understood", account=self.settings.name, error=repr(exception)[:200])
 
 
-class ClientStream(Stream, ClientXMPP):  # type: ignore[misc]
+class ClientStream(Stream, ClientXMPP):
     """An account of a server."""
 
     def __init__(self, settings: XmppAccountSettings, watcher: Watcher) -> None:
@@ -253,9 +255,7 @@ class ClientStream(Stream, ClientXMPP):  # type: ignore[misc]
         self._prepare(settings, watcher)
         self.add_event_handler("failed_auth", self._login_failed)
         self.add_event_handler("failed_all_auth", lambda _: self.refuse(_NO_LOGIN, refused=True))
-        self.add_event_handler("ssl_invalid_chain", self._certificate_refused)
-        # The first comes before the features of a new stream, the other two after resumption was tried.
-        self.add_event_handler("connected", lambda _: None)
+        self.add_event_handler("ssl_invalid_chain", self._tls_failed)
 
     @property
     def resumable(self) -> bool:
@@ -305,24 +305,23 @@ class ClientStream(Stream, ClientXMPP):  # type: ignore[misc]
             return True
 
     def _login_failed(self, failure: Any) -> None:
-        """A wrong password is wrong in every mechanism; only a channel that can not be bound to may be tried without."""
+        """A wrong password is wrong in every mechanism; but without a channel to bind to it may be right."""
         mechanism = self.plugin["feature_mechanisms"].mech
         if mechanism is None or not mechanism.name.endswith("-PLUS"):
             self.refuse(f"the server refuses name or password: {failure['condition']}", refused=True)
 
-    def _certificate_refused(self, error: Exception) -> None:
-        self.refuse(certificate_fault(error), refused=True)
-        # After a handshake that failed nobody else tells.
-        self._tell_lost(certificate_fault(error))
+    def _tls_failed(self, error: ssl.SSLError) -> None:
+        self.refuse(tls_fault(error), refused=True)
+        # Whether the loop tells of the end of a connection whose handshake failed depends on the loop.
+        self._tell_lost(tls_fault(error))
 
 
-class ComponentStream(Stream, ComponentXMPP):  # type: ignore[misc]
+class ComponentStream(Stream, ComponentXMPP):
     """A whole domain, on a server that lets us speak for it."""
 
     def __init__(self, settings: XmppAccountSettings, watcher: Watcher) -> None:
-        ComponentXMPP.__init__(
-            self, settings.username, settings.secret, host=settings.server_host, port=settings.port
-        )
+        host, port = settings.server_host, settings.port
+        ComponentXMPP.__init__(self, settings.username, settings.secret, host, port)  # type: ignore[no-untyped-call]
         self.default_lang = None
         self._prepare(settings, watcher)
 
@@ -353,10 +352,12 @@ def tls_context(verify: bool, ca_file: str) -> ssl.SSLContext:
     return context
 
 
-def certificate_fault(error: Exception) -> str:
-    """What is wrong with a server's certificate, for the administrator."""
-    why = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else str(error)
-    return f"the server's certificate is refused: {why} (tls_ca_file and tls_verify say whom to believe)"
+def tls_fault(error: ssl.SSLError) -> str:
+    """What is wrong with a server's TLS, for the administrator."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        believed = "(tls_ca_file and tls_verify say whom to believe)"
+        return f"the server's certificate is refused: {error.verify_message} {believed}"
+    return f"TLS with the server failed: {error.reason or error}"
 
 
 class _Nobody:

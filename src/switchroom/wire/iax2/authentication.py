@@ -32,6 +32,10 @@ class Credentials(NamedTuple):
         return None
 
 
+#: For peers that ask nobody who they are.
+NOBODY = Credentials()
+
+
 class Proof(NamedTuple):
     """What a peer shows. ``challenges``: those it may have been given, the last first."""
 

@@ -31,13 +31,14 @@ from switchroom.wire.iax2.frames import FullFrame
 from switchroom.wire.iax2.limits import (
     FIRST_DERIVED,
     MAX_CALLS,
+    MAX_INCOMING_SECONDS,
     MAX_UNACKNOWLEDGED,
     NUMBER_TRIES,
     PING_SECONDS,
     RETRIES,
 )
 from switchroom.wire.iax2.machines import MACHINES, Action, Input, Role, State
-from switchroom.wire.iax2.numbers import UNSEQUENCED, Cause, Command, Element, FrameType
+from switchroom.wire.iax2.numbers import UNSEQUENCED, Cause, Command, Control, Element, FrameType
 
 _EMPTY: Final = Elements(b"")
 _KNOWN: Final = frozenset(int(command) for command in Command)
@@ -115,9 +116,9 @@ class Calls:
             Action.REGISTERED: self._registered,
             Action.ALIVE: self._alive,
             Action.JUDGE: self._judge,
+            Action.ANSWER: self._answer,
             Action.HEAR: self._hear,
             Action.HANG_UP: self._hang_up,
-            Action.END: self._nothing,
             Action.NOTHING: self._nothing,
         }
 
@@ -179,6 +180,12 @@ class Calls:
 
     def write(self, call: Call, kind: FrameType, subclass: int, payload: bytes, now: float) -> None:
         self._send(call.delivery.write(kind, subclass, payload, now), call.address)
+
+    def trust(self, call: Call) -> None:
+        """The peer has seen what was sent to its address."""
+        if not call.proven:
+            call.proven = call.delivery.repeats = True
+            self.unproven -= 1
 
     def _forget(self, call: Call) -> None:
         del self._calls[call.address, call.delivery.local]
@@ -346,6 +353,12 @@ class Calls:
     def _judge(self, call: Call, elements: Elements, frame: FullFrame | None, now: float) -> None:
         assert isinstance(call.context, CallOffered)
         self._tell(CallProven(call, call.context, Proof.of(elements, (call.challenge,)), now))
+
+    def _answer(self, call: Call, elements: Elements, frame: FullFrame | None, now: float) -> None:
+        self.trust(call)
+        call.deadline = now + MAX_INCOMING_SECONDS
+        call.ping_at = now + PING_SECONDS
+        self.write(call, FrameType.CONTROL, Control.ANSWER, b"", now)
 
     def _hear(self, call: Call, elements: Elements, frame: FullFrame | None, now: float) -> None:
         assert frame is not None

@@ -28,6 +28,8 @@ class State(IntEnum):
     """The peer that calls is to prove who it is."""
     JUDGED = auto()
     """Its proof is with our user."""
+    ACCEPTING = auto()
+    """Our ACCEPT is not acknowledged yet."""
     OPEN = auto()
     """Texts may come."""
     CLOSING = auto()
@@ -77,11 +79,11 @@ class Action(IntEnum):
     """Tells that the peer answered."""
     JUDGE = auto()
     """Shows the proof to our user."""
+    ANSWER = auto()
+    """Answers a call whose peer has seen our ACCEPT."""
     HEAR = auto()
     """Tells of a text."""
     HANG_UP = auto()
-    END = auto()
-    """Tells that a peer's call is over."""
     NOTHING = auto()
 
 
@@ -121,20 +123,24 @@ _REGISTRANT: Final[Cells] = {
 
 _CALLEE: Final[Cells] = {
     (State.CHALLENGED, Input.PROOF): (State.JUDGED, Action.JUDGE),
-    (State.CHALLENGED, Input.REFUSED): (State.OVER, Action.END),
-    (State.CHALLENGED, Input.LOST): (State.OVER, Action.END),
-    (State.CHALLENGED, Input.EXPIRED): (State.OVER, Action.END),
-    (State.JUDGED, Input.REFUSED): (State.OVER, Action.END),
-    (State.JUDGED, Input.LOST): (State.OVER, Action.END),
-    (State.JUDGED, Input.EXPIRED): (State.OVER, Action.END),
+    (State.CHALLENGED, Input.REFUSED): (State.OVER, Action.NOTHING),
+    (State.CHALLENGED, Input.LOST): (State.OVER, Action.NOTHING),
+    (State.CHALLENGED, Input.EXPIRED): (State.OVER, Action.NOTHING),
+    (State.JUDGED, Input.REFUSED): (State.OVER, Action.NOTHING),
+    (State.JUDGED, Input.LOST): (State.OVER, Action.NOTHING),
+    (State.JUDGED, Input.EXPIRED): (State.OVER, Action.NOTHING),
+    (State.ACCEPTING, Input.SETTLED): (State.OPEN, Action.ANSWER),
+    (State.ACCEPTING, Input.REFUSED): (State.OVER, Action.NOTHING),
+    (State.ACCEPTING, Input.LOST): (State.OVER, Action.NOTHING),
+    (State.ACCEPTING, Input.EXPIRED): (State.OVER, Action.NOTHING),
     (State.OPEN, Input.TEXT): (State.OPEN, Action.HEAR),
-    (State.OPEN, Input.REFUSED): (State.OVER, Action.END),
-    (State.OPEN, Input.LOST): (State.OVER, Action.END),
+    (State.OPEN, Input.REFUSED): (State.OVER, Action.NOTHING),
+    (State.OPEN, Input.LOST): (State.OVER, Action.NOTHING),
     (State.OPEN, Input.EXPIRED): (State.CLOSING, Action.HANG_UP),
-    (State.CLOSING, Input.SETTLED): (State.OVER, Action.END),
-    (State.CLOSING, Input.REFUSED): (State.OVER, Action.END),
-    (State.CLOSING, Input.LOST): (State.OVER, Action.END),
-    (State.CLOSING, Input.EXPIRED): (State.OVER, Action.END),
+    (State.CLOSING, Input.SETTLED): (State.OVER, Action.NOTHING),
+    (State.CLOSING, Input.REFUSED): (State.OVER, Action.NOTHING),
+    (State.CLOSING, Input.LOST): (State.OVER, Action.NOTHING),
+    (State.CLOSING, Input.EXPIRED): (State.OVER, Action.NOTHING),
 }
 
 MACHINES: Final[dict[Role, Cells]] = {

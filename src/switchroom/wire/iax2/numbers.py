@@ -106,6 +106,7 @@ class Cause(IntEnum):
     BUSY = 17
     OUT_OF_ORDER = 27
     FACILITY_REJECTED = 29
+    NETWORK_OUT_OF_ORDER = 38
     NO_AUTHORITY = 50
 
 

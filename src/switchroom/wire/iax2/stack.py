@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 
 from switchroom.wire.iax2.address import Address
-from switchroom.wire.iax2.authentication import Credentials
+from switchroom.wire.iax2.authentication import NOBODY, Credentials
 from switchroom.wire.iax2.call import Call
 from switchroom.wire.iax2.calls import Calls, Event, write_cause
 from switchroom.wire.iax2.elements import Elements, write_address, write_number, write_raw, write_text
@@ -19,8 +19,6 @@ from switchroom.wire.iax2.events import CallOffered, CallProven
 from switchroom.wire.iax2.frames import HEAD_BYTES, FullFrame, parse_frame, write_frame
 from switchroom.wire.iax2.limits import (
     CALL_SECONDS,
-    MAX_INCOMING_SECONDS,
-    PING_SECONDS,
     POKE_RETRIES,
     STATELESS_NUMBER,
     UNPROVEN_SECONDS,
@@ -32,13 +30,15 @@ from switchroom.wire.iax2.numbers import (
     ULAW,
     Cause,
     Command,
-    Control,
     Element,
     FrameType,
 )
 from switchroom.wire.iax2.rates import Rates
 from switchroom.wire.iax2.registration import RegistrationRequested, Registrations, answer_place
 from switchroom.wire.iax2.tokens import CallTokens
+
+#: They belong to no call of a peer, whatever number they come from.
+_OUTSIDE = frozenset({Command.REGREQ, Command.REGREL, Command.POKE})
 
 #: Of a call nobody knows these are no reason for an INVAL: the other side is done with it, or never began one.
 _SILENT = frozenset(
@@ -115,15 +115,16 @@ class Stack:
     def refused(self, address: Address, now: float) -> None:
         """The network says that nobody is there (ICMP): what is asked of this address ends."""
         for call in self._calls.towards(address):
-            call.reason = "Nobody is at this address"
+            call.cause, call.reason = Cause.NETWORK_OUT_OF_ORDER, "Nobody is at this address"
             self._calls.drive(call, Input.LOST, now)
 
     # ---- in
 
     def _full(self, frame: FullFrame, source: Address, now: float) -> None:
+        call = None
         if frame.destination:
             call = self._calls.find(source, frame.destination)
-        else:
+        elif frame.kind != FrameType.IAX or frame.subclass not in _OUTSIDE:
             call = self._calls.find_incoming(source, frame.source)
         if call is not None:
             self._calls.receive(call, frame, now)
@@ -139,7 +140,7 @@ class Stack:
                 self._invalidate(frame, source, now)
         elif frame.subclass == Command.NEW:
             self._new(frame, source, now)
-        elif frame.subclass in (Command.POKE, Command.PING):
+        elif frame.subclass == Command.POKE:
             self._reply(frame, source, Command.PONG, b"", now)
 
     def _registration(self, frame: FullFrame, source: Address, now: float) -> None:
@@ -260,7 +261,7 @@ class Stack:
         stamp, oseq, iseq = answer_place(frame)
         local = self._registrations.number(to, frame.source)
         data = write_frame(local, frame.source, stamp, oseq, iseq, FrameType.IAX, command, payload)
-        if request.proven:
+        if request.proven or (command == Command.REGACK and request.proof is not None):
             self._send(data, to)
         else:
             self._answer(data, to, HEAD_BYTES + len(frame.payload), request.received_at)
@@ -273,34 +274,29 @@ class Stack:
         call = self._admit(offer, State.CHALLENGED, offer.received_at + UNPROVEN_SECONDS)
         if call is None:
             return
-        call.challenge = f"{self._number()}{self._number()}"
+        call.challenge = f"{self._number():016x}"[-16:]
         payload = (
             write_number(Element.AUTH_METHODS, methods, 2)
             + write_text(Element.CHALLENGE, call.challenge)
             + write_text(Element.USERNAME, offer.username)
         )
-        self._calls.write(call, FrameType.IAX, Command.AUTHREQ, payload, offer.received_at)
-        self._calls.arm(call)
+        self._begin_call(call, offer, Command.AUTHREQ, payload)
 
-    def accept_call(self, offered: CallOffered | CallProven) -> Call | None:
-        """ACCEPT and ANSWER; ``TextReceived`` s follow. None when there is no room."""
+    def accept_call(self, offered: CallOffered | CallProven) -> None:
+        """ACCEPT, and ANSWER once that has come; ``TextReceived`` s follow."""
         now = offered.received_at
-        if isinstance(offered, CallProven):
-            call, offer = offered.call, offered.offer
-            call.state = State.OPEN
-            self._trust(call)
-        else:
-            offer = offered
-            admitted = self._admit(offer, State.OPEN, now)
-            if admitted is None:
-                return None
-            call = admitted
-        call.deadline = now + MAX_INCOMING_SECONDS
-        call.ping_at = now + PING_SECONDS
-        self._calls.write(call, FrameType.IAX, Command.ACCEPT, write_number(Element.FORMAT, offer.format, 4), now)
-        self._calls.write(call, FrameType.CONTROL, Control.ANSWER, b"", now)
+        if isinstance(offered, CallOffered):
+            call = self._admit(offered, State.ACCEPTING, now + UNPROVEN_SECONDS)
+            if call is not None:
+                self._begin_call(call, offered, Command.ACCEPT, write_number(Element.FORMAT, offered.format, 4))
+            return
+        call = offered.call
+        self._calls.trust(call)
+        call.state = State.ACCEPTING
+        call.deadline = now + CALL_SECONDS
+        accepted = write_number(Element.FORMAT, offered.offer.format, 4)
+        self._calls.write(call, FrameType.IAX, Command.ACCEPT, accepted, now)
         self._calls.arm(call)
-        return call
 
     def reject_call(self, offered: CallOffered | CallProven, cause: int, reason: str) -> None:
         """REJECT; of one that was not challenged nothing is kept."""
@@ -309,7 +305,8 @@ class Stack:
             return
         call, now = offered.call, offered.received_at
         call.state = State.CLOSING
-        self._trust(call)
+        self._calls.trust(call)
+        call.deadline = now + CALL_SECONDS
         self._calls.write(call, FrameType.IAX, Command.REJECT, write_cause(cause, reason), now)
         self._calls.arm(call)
 
@@ -327,11 +324,15 @@ class Stack:
             self._calls.unproven += 1
         return call
 
-    def _trust(self, call: Call) -> None:
-        """It answered what was sent to its address."""
-        if not call.proven:
-            call.proven = call.delivery.repeats = True
-            self._calls.unproven -= 1
+    def _begin_call(self, call: Call, offer: CallOffered, command: Command, payload: bytes) -> None:
+        """The first frame of a call of somebody else."""
+        now = offer.received_at
+        data = call.delivery.write(FrameType.IAX, command, payload, now)
+        if offer.proven:
+            self._send(data, offer.address)
+        else:
+            self._answer(data, offer.address, HEAD_BYTES + len(offer.frame.payload), now)
+        self._calls.arm(call)
 
     # ---- calls of ours
 
@@ -352,7 +353,7 @@ class Stack:
         called: str = "s",
         caller_number: str = "",
         caller_name: str = "",
-        credentials: Credentials = Credentials(),
+        credentials: Credentials = NOBODY,
     ) -> bool:
         """A call that brings one text; ``TextDelivered`` or ``TextFailed`` follows. False when there is no room."""
         call = self._calls.begin(Role.TEXTER, address, now + CALL_SECONDS, context, now)

@@ -7,6 +7,9 @@ import asyncio
 import pytest
 
 from support.sip_world import HERE, SipWorld, aor, auth, authorized, phone, reply, request, settings
+from support.virtual import settle
+from switchroom.core.dispatch import text_of
+from switchroom.core.messages import MessageTerms
 from switchroom.core.storage import StoreUnavailable
 from switchroom.model.endpoint import ContactStatus, EndpointId
 from switchroom.model.errors import Conflict, EndpointNotFound, Full, InvalidParameter, Overloaded
@@ -438,3 +441,40 @@ async def test_headers_are_measured_as_they_are_sent() -> None:
     assert len(w.sent()) == 1
     with pytest.raises(InvalidParameter):
         await w.messages.send("pjsip:carol", "alice", "hello", {"X-Long": "ü" * 33_000})
+
+
+async def test_the_id_is_on_every_attempt_and_the_call_id_stays() -> None:
+    w = await world()
+    record = await w.messages.send("pjsip:carol", "alice", "hello", {})
+    (first,) = w.sent()
+    plan = w.sip.plan(text_of(record))
+    w.sip.deliver(plan[0], lambda report: None)
+    (again,) = w.sent()
+    for sent in (first, again):
+        assert sent.request.first("message-id") == record.id
+        assert sent.request.call_id.startswith(f"{record.id}.")
+    assert first.request.call_id == again.request.call_id
+    assert first.request.from_.tag != again.request.from_.tag
+
+
+async def test_each_contact_has_a_call_id_of_its_own_and_the_caller_s_header_stays() -> None:
+    w = await world()
+    w.register("bob", "<sip:b1@192.0.2.9>, <sip:b2@192.0.2.9>")
+    await w.messages.send("pjsip:bob", "alice", "hello", {"message-ID": "theirs"})
+    one, two = w.sent()
+    assert one.request.call_id != two.request.call_id
+    assert one.request.lines("message-id") == two.request.lines("message-id") == ["theirs"]
+
+
+async def test_a_text_from_a_phone_waits_for_an_endpoint_that_keeps_texts() -> None:
+    w = await world()
+    w.messages._terms = MessageTerms(offline_of={EndpointId("PJSIP", "bob"): True})
+    text = text_from("carol", to="bob", extra="X-Carol: yes\nContent-Type: text/plain\n", body="later")
+    assert w.receive(text) == []
+    await settle()
+    (answer,) = w.sent()
+    assert answer.response.status == 202
+    w.register("bob", "<sip:b1@192.0.2.9>")
+    await settle()
+    (sent,) = w.sent()
+    assert (sent.request.method, sent.request.body) == ("MESSAGE", b"later")

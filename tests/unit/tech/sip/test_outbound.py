@@ -21,9 +21,9 @@ from support.sip_world import (
     settings,
     wire,
 )
-from switchroom.model.errors import EndpointNotFound
+from switchroom.model.errors import EndpointNotFound, InvalidParameter
 from switchroom.model.message import DeliveryState
-from switchroom.model.settings import TransportSettings
+from switchroom.model.settings import SipGlobalSettings, TransportSettings
 from switchroom.tech.sip.transports import Listener
 from switchroom.wire.sip.flow import Flow
 from switchroom.wire.sip.message import Response
@@ -53,13 +53,14 @@ class Connections:
 class StreamWorld(SipWorld):
     """A SipWorld that listens on TCP, TLS and WebSocket too."""
 
-    def __init__(self, **alice: object) -> None:
+    def __init__(self, *, tcp_switch: bool = False, **alice: object) -> None:
         super().__init__(
             settings(
                 phone("alice", **alice),
                 phone("carol"),
                 aors=[aor("alice", support_path=True, qualify_frequency=0), aor("carol")],
                 auths=[auth("alice"), auth("carol")],
+                general=SipGlobalSettings(disable_tcp_switch=not tcp_switch),
             )
         )
         self.connections = {name: Connections() for name in ("tcp", "tls", "ws")}
@@ -87,9 +88,9 @@ class StreamWorld(SipWorld):
         assert first.response.status == 401
         return self.over(flow, authorized(text, first.response, user))[-1].response
 
-    async def text(self, to: str = "alice") -> list[Sent]:
+    async def text(self, to: str = "alice", body: str = "hello") -> list[Sent]:
         """Sends a text; what leaves because of it."""
-        await self.messages.send(f"pjsip:{to}", "sip:me@example.org", "hello", {})
+        await self.messages.send(f"pjsip:{to}", "sip:me@example.org", body, {})
         await asyncio.sleep(0.01)
         return self.sent()
 
@@ -102,8 +103,8 @@ class StreamWorld(SipWorld):
         return str(endpoint.state)
 
 
-async def started(**alice: object) -> StreamWorld:
-    world = StreamWorld(**alice)
+async def started(*, tcp_switch: bool = False, **alice: object) -> StreamWorld:
+    world = StreamWorld(tcp_switch=tcp_switch, **alice)
     await world.start()
     return world
 
@@ -342,3 +343,48 @@ async def test_unregistering_forgets_the_connection() -> None:
     world.ear.take()
     world.disconnect(flow)
     assert world.ear.take() == []
+
+
+async def by_udp(world: StreamWorld, contact: str = "<sip:alice@192.0.2.9:5060>") -> None:
+    """alice registers over UDP."""
+    assert world.register("alice", contact).status == 200
+
+
+@pytest.mark.parametrize(
+    ("switch", "contact", "size", "transport"),
+    [
+        (True, "<sip:alice@192.0.2.9:5060>", 2_000, "TCP"),
+        (True, "<sip:alice@192.0.2.9:5060>", 200, "UDP"),
+        (True, "<sip:alice@192.0.2.9:5060;transport=udp>", 2_000, "UDP"),
+        (False, "<sip:alice@192.0.2.9:5060>", 2_000, "UDP"),
+        (True, "<sip:alice@phone.example.org>", 2_000, "TCP"),
+    ],
+)
+async def test_a_large_text_leaves_by_tcp_where_that_is_wanted(
+    switch: bool, contact: str, size: int, transport: str
+) -> None:
+    world = await started(tcp_switch=switch)
+    world.addresses.known["phone.example.org"] = ["192.0.2.9"]
+    await by_udp(world, contact)
+    world.connections["tcp"].reachable.add(("192.0.2.9", 5060))
+    (sent,) = await world.text(body="x" * size)
+    assert (via_transport(sent), sent.to) == (transport, ("192.0.2.9", 5060))
+
+
+async def test_a_large_text_goes_by_udp_when_nobody_listens_on_tcp() -> None:
+    world = await started(tcp_switch=True)
+    await by_udp(world)
+    (sent,) = await world.text(body="x" * 2_000)
+    assert (via_transport(sent), sent.to) == ("UDP", ("192.0.2.9", 5060))
+    assert world.connections["tcp"].opened == [("192.0.2.9", 5060, "192.0.2.9")]
+
+
+async def test_what_fits_no_datagram_goes_by_tcp_or_is_refused() -> None:
+    world = await started(tcp_switch=True)
+    await by_udp(world)
+    assert await world.text(body="x" * 65_001) == []
+    assert world.deliveries[-1].status_code == 503
+    world = await started()
+    await by_udp(world)
+    with pytest.raises(InvalidParameter, match="does not fit"):
+        await world.text(body="x" * 65_001)

@@ -1,13 +1,10 @@
-"""Which cases wait for technologies that are listed but not served yet."""
+"""Whom a recorded case is addressed to."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
-
-#: Listed from their configuration; texts are not sent over them yet.
-UNSERVED = {"SIP", "IAX2", "XMPP"}
 
 
 def destination_technology(case: Mapping[str, Any]) -> str | None:
@@ -20,10 +17,3 @@ def destination_technology(case: Mapping[str, Any]) -> str | None:
         case ["", "ari", "endpoints", technology, _, "sendMessage" | "refer"]:
             return str(technology).upper()
     return None
-
-
-def waits_for_a_technology(case: Mapping[str, Any]) -> bool:
-    """Whether the case is a text or referral that an unserved technology accepts and sends. What it refuses
-    is played: a refusal needs nothing of the technology.
-    """
-    return destination_technology(case) in UNSERVED and case["expect"].get("status") == 202

@@ -1,0 +1,298 @@
+"""Streams against servers that do as they are told: the handshakes, what is answered, and what is not put up with."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+from xml.etree.ElementTree import Element
+
+import pytest
+
+from support.wait import until
+from support.xmpp_server import MECHANISMS, PLAIN, SASL, SM, TLS, Connection, Script, Server, xmpp_server
+from support.xmpp_world import client, component
+from switchroom.model.xmpp_settings import XmppAccountSettings
+from switchroom.tech.xmpp import stream as stream_module
+from switchroom.tech.xmpp.stanza import text_stanza
+from switchroom.tech.xmpp.stream import Stream, open_stream
+
+SCRAM_AND_PLAIN = MECHANISMS.format("<mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism>")
+
+
+class Recorder:
+    """See ``tech.xmpp.stream.Watcher``."""
+
+    def __init__(self) -> None:
+        self.bindings: list[bool] = []
+        self.losses: list[tuple[str, bool]] = []
+        self.messages: list[Element] = []
+        self.presences: list[Element] = []
+        self.answers: list[str] = []
+
+    def bound(self, stream: Stream, *, resumed: bool) -> None:
+        self.bindings.append(resumed)
+
+    def lost(self, stream: Stream, reason: str, *, refused: bool) -> None:
+        self.losses.append((reason, refused))
+
+    def message(self, stream: Stream, element: Element) -> None:
+        self.messages.append(element)
+
+    def presence(self, stream: Stream, element: Element) -> None:
+        self.presences.append(element)
+
+    def answered(self, stream: Stream, stanza_id: str) -> None:
+        self.answers.append(stanza_id)
+
+    async def until_bound(self, times: int = 1) -> None:
+        await until(lambda: len(self.bindings) >= times, f"bound {times} times", 5)
+
+    async def loss(self) -> tuple[str, bool]:
+        """The first loss: why, and whether the server refused."""
+        await until(lambda: bool(self.losses), "a loss", 5)
+        return self.losses[0]
+
+
+Connected = tuple[Stream, Recorder, Server]
+Connect = Callable[..., Awaitable[Connected]]
+
+
+@asynccontextmanager
+async def connected(
+    *scripts: Script, make: Callable[..., XmppAccountSettings] = client, **options: Any
+) -> AsyncIterator[Connected]:
+    recorder = Recorder()
+    async with xmpp_server(*scripts) as server:
+        settings = make(**{"port": server.port, "use_tls": False, **options})
+        stream = open_stream(settings, recorder)
+        stream.open()
+        try:
+            yield stream, recorder, server
+        finally:
+            await stream.close(0.1)
+            assert server.faults == []
+
+
+async def idle(connection: Connection) -> None:
+    """Says nothing."""
+
+
+# ---- handshakes
+
+
+async def test_a_component_proves_that_it_knows_the_secret() -> None:
+    async with connected(Connection.accept_component, make=component) as (_, recorder, server):
+        await recorder.until_bound()
+        proof = hashlib.sha1(b"abcpw", usedforsecurity=False).hexdigest()
+        assert f"<handshake>{proof}</handshake>" in server.connections[0].said.replace(
+            ' xmlns="jabber:component:accept"', ""
+        )
+        assert 'to="sip.localhost"' in server.connections[0].said
+
+
+async def test_a_client() -> None:
+    async with connected(Connection.accept_client, show="away", priority=5, status_message="in & out") as made:
+        stream, recorder, server = made
+        await recorder.until_bound()
+        assert recorder.bindings == [False]
+        assert stream.boundjid.full == "gateway@localhost/asterisk-xmpp"
+        stream.greet()
+        presence = await server.connections[0].until("</presence>")
+        for part in ("<show>away</show>", "<status>in &amp; out</status>", "<priority>5</priority>"):
+            assert part in presence
+
+
+async def test_stanzas_reach_who_watches() -> None:
+    async def script(connection: Connection) -> None:
+        await connection.accept_client()
+        connection.send("<message from='r@h'><body>hi</body></message><presence from='r@h'/> \n")
+        connection.send("<iq type='result' id='q1'/><iq type='error' id='q2'/>")
+
+    async with connected(script) as (_, recorder, _server):
+        await until(lambda: recorder.answers[-2:] == ["q1", "q2"], "answers")
+        assert [m.findtext("{jabber:client}body") for m in recorder.messages] == ["hi"]
+        assert len(recorder.presences) == 1
+
+
+# ---- what is answered
+
+
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        ("<iq type='get' id='1' from='h'><ping xmlns='urn:xmpp:ping'/></iq>", 'type="result"'),
+        (
+            "<iq type='get' id='1' from='h'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>",
+            '<feature var="urn:xmpp:receipts"',
+        ),
+        ("<iq type='get' id='1' from='h'><query xmlns='jabber:iq:version'/></iq>", "service-unavailable"),
+        ("<iq type='set' id='1' from='h'><query xmlns='jabber:iq:roster'/></iq>", "service-unavailable"),
+        ("<iq type='get' id='1' from='h'/>", "service-unavailable"),
+    ],
+)
+async def test_questions_are_answered(query: str, answer: str) -> None:
+    answered = asyncio.Event()
+
+    async def script(connection: Connection) -> None:
+        await connection.accept_component()
+        connection.send("<iq type='odd' id='0' from='h'/>" + query)
+        await connection.until(answer)
+        answered.set()
+
+    async with connected(script, make=component) as (_, _recorder, server):
+        await asyncio.wait_for(answered.wait(), 5)
+        assert 'id="1"' in server.connections[0].said
+        assert 'id="0"' not in server.connections[0].said
+
+
+async def test_no_stranger_is_remembered() -> None:
+    async def script(connection: Connection) -> None:
+        await connection.accept_component()
+        for number in range(200):
+            connection.send(f"<presence from='p{number}@h/x' to='a@sip.localhost'/>")
+            connection.send(f"<message from='m{number}@h/x' to='a@sip.localhost'><body>x</body></message>")
+
+    async with connected(script, make=component) as (stream, recorder, _):
+        await until(lambda: len(recorder.messages) == 200, "all of them")
+        assert set(stream.roster) == {"sip.localhost"}
+        assert len(stream.roster["sip.localhost"].keys()) == 0
+
+
+# ---- what is not put up with
+
+
+async def test_without_tls_nothing_is_said() -> None:
+    async with connected(partial(Connection.head, features=PLAIN), use_tls=True) as (_, recorder, server):
+        assert await recorder.loss() == ("the server offers no TLS, and usetls is yes", True)
+        assert "<auth" not in server.connections[0].said
+
+
+async def test_a_server_that_demands_tls() -> None:
+    features = f"<starttls xmlns='{TLS}'><required/></starttls>"
+    async with connected(partial(Connection.head, features=features)) as (_, recorder, _server):
+        assert await recorder.loss() == ("the server demands TLS, and usetls is no", True)
+
+
+async def test_what_comes_with_the_word_to_begin_tls_is_not_believed() -> None:
+    async def script(connection: Connection) -> None:
+        await connection.head(features=f"<starttls xmlns='{TLS}'/>")
+        await connection.until("starttls")
+        connection.send(f"<proceed xmlns='{TLS}'/><stream:features>{SCRAM_AND_PLAIN}</stream:features>")
+        said = await connection._reader.read(100)
+        assert said[:1] == b"\x16", "no TLS handshake"
+
+    async with connected(script, use_tls=True) as (_, _recorder, server):
+        await until(lambda: "starttls" in server.connections[0].said if server.connections else False, "starttls")
+        await asyncio.sleep(0)
+        assert "<auth" not in server.connections[0].said
+
+
+async def test_a_wrong_password_is_told_once() -> None:
+    async def script(connection: Connection) -> None:
+        await connection.head(features=SCRAM_AND_PLAIN)
+        assert "SCRAM-SHA-1" in await connection.until("</auth>")
+        connection.send(f"<failure xmlns='{SASL}'><not-authorized/></failure>")
+        await connection.closed()
+
+    async with connected(script) as (_, recorder, server):
+        assert await recorder.loss() == ("the server refuses name or password: not-authorized", True)
+        await asyncio.sleep(0)
+        assert server.connections[0].said.count("<auth") == 1
+
+
+async def test_a_password_is_not_said_where_others_hear_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_module, "is_loopback", lambda host: False)
+    async with connected(partial(Connection.head, features=PLAIN)) as (_, recorder, server):
+        assert await recorder.loss() == ("the server offers no way to log in that is safe enough", True)
+        assert "<auth" not in server.connections[0].said
+
+
+@pytest.mark.parametrize(
+    ("xml", "reason", "refused"),
+    [
+        ("<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>", "conflict", True),
+        (
+            "<stream:error><see-other-host xmlns='urn:ietf:params:xml:ns:xmpp-streams'>127.0.0.1:1</see-other-host>"
+            "</stream:error>",
+            "see-other-host",
+            False,
+        ),
+        ("</stream:stream>", "the server closed the stream", False),
+        ("<!-- -->", "there is a comment", False),
+    ],
+)
+async def test_the_end_of_a_stream(xml: str, reason: str, refused: bool) -> None:
+    async def script(connection: Connection) -> None:
+        await connection.accept_component()
+        connection.send(xml)
+        await connection.closed()
+
+    async with connected(script, make=component) as (_, recorder, server):
+        loss = await recorder.loss()
+        assert reason in loss[0]
+        assert loss[1] is refused
+        assert len(server.connections) == 1
+
+
+async def test_a_server_that_is_not_there() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        recorder = Recorder()
+        stream = open_stream(client(port=taken.getsockname()[1], use_tls=False), recorder)
+        stream.open()
+        assert "can not be reached" in (await recorder.loss())[0]
+        assert len(recorder.losses) == 1
+        stream.discard()
+
+
+async def test_a_server_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_module, "MAX_UNSENT", 100_000)
+    async with connected(Connection.accept_component, make=component) as (stream, recorder, _):
+        await recorder.until_bound()
+        for _number in range(5000):
+            stream.post(text_stanza(stream.namespace, "1", "", "r@h", "x" * 10_000))
+            await asyncio.sleep(0)
+            if recorder.losses:
+                break
+        assert recorder.losses[0][0] == "the server does not read"
+
+
+async def test_a_session_goes_on_after_the_connection_is_lost() -> None:
+    async def first(connection: Connection) -> None:
+        await connection.accept_client(f"<sm xmlns='{SM}'/>")
+        await connection.until("<enable")
+        connection.send(f"<enabled xmlns='{SM}' id='session1' resume='true'/>")
+        await connection.until("unconfirmed")
+        connection.writer.transport.abort()
+
+    async def second(connection: Connection) -> None:
+        await connection.head(features=PLAIN)
+        await connection.until("</auth>")
+        connection.send(f"<success xmlns='{SASL}'/>")
+        await connection.head(features=f"<sm xmlns='{SM}'/>")
+        assert 'previd="session1"' in await connection.until("/>")
+        connection.send(f"<resumed xmlns='{SM}' h='0' previd='session1'/>")
+        await connection.until("unconfirmed")
+
+    async with connected(first, second) as (stream, recorder, server):
+        await recorder.until_bound()
+        await until(lambda: stream.resumable, "stream management")
+        stream.post(text_stanza(stream.namespace, "1", "", "r@h", "unconfirmed"))
+        await recorder.loss()
+        stream.open()
+        await recorder.until_bound(2)
+        assert recorder.bindings == [False, True]
+        await until(lambda: "unconfirmed" in server.connections[1].said, "what was lost")
+
+
+async def test_nobody_hears_of_a_stream_that_was_discarded() -> None:
+    async with connected(idle) as (stream, recorder, server):
+        await until(lambda: bool(server.connections), "a connection")
+        stream.discard()
+        await server.connections[0].closed()
+        assert recorder.losses == []

@@ -47,7 +47,7 @@ class Scenes:
     """
 
     ORDER = (
-        *("register", "memory", "refresh", "get", "list", "send", "inbound", "fanout"),
+        *("register", "memory", "refresh", "get", "list", "send", "inbound", "fanout", "fanout_1000"),
         *("dead_phone", "stalled_socket", "memory_after"),
     )
 
@@ -108,25 +108,32 @@ class Scenes:
 
     def fanout(self) -> Row:
         """One event at one of 100 WebSockets: what 100 sockets cost more than one, a registration at a time."""
+        return self._fanned(100, 1000)
+
+    def fanout_1000(self) -> Row:
+        """The same with 1,000 WebSockets."""
+        return self._fanned(1000, 200)
+
+    def _fanned(self, most: int, turns: int) -> Row:
         cheapest, deliveries = {}, {}
-        for sockets in (1, 100):
-            rounds = [self._fan_out(sockets) for _ in range(_ROUNDS)]
+        for sockets in (1, most):
+            rounds = [self._fan_out(sockets, turns) for _ in range(_ROUNDS)]
             cheapest[sockets] = min(cpu for cpu, _ in rounds)
             deliveries[sockets] = min(events for _, events in rounds)
-        cpu, operations = (of[100] - of[1] for of in (cheapest, deliveries))
+        cpu, operations = (of[most] - of[1] for of in (cheapest, deliveries))
         return {
             "operations": operations,
             "cpu_s": round(cpu, 3),
             "cpu_us": round(cpu / max(1, operations) * 1e6, 2),
-            "lost": max(0, 100 * deliveries[1] - deliveries[100]),
+            "lost": max(0, most * deliveries[1] - deliveries[most]),
         }
 
-    def _fan_out(self, sockets: int) -> tuple[float, int]:
+    def _fan_out(self, sockets: int, turns: int) -> tuple[float, int]:
         """CPU seconds and events delivered while a second phone of one user comes and goes."""
         heard = FarEnd(applications, HOST, self._subject.http_port, CREDENTIALS, sockets)
         crowd = self._crowd()
         heard.report()
-        row = self._done(crowd, [register(0, "127.0.0.1:9", 3600 * (turn % 2 == 0)) for turn in range(1000)], window=1)
+        row = self._done(crowd, [register(0, "127.0.0.1:9", 3600 * (turn % 2 == 0)) for turn in range(turns)], window=1)
         events = heard.report()["events"]
         heard.close()
         return row["cpu_s"], events

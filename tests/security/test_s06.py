@@ -17,7 +17,8 @@ from switchroom.model.errors import EndpointNotFound, InvalidParameter
 from switchroom.wire.sip.headers import header_key
 
 MESSAGE_PLAN = [
-    "via", "from", "to", "call-id", "message-id", "max-forwards", "user-agent", "content-type", "cseq", "content-length",
+    "via", "from", "to", "call-id", "message-id", "max-forwards", "user-agent", "content-type", "cseq",
+    "content-length",
 ]  # fmt: skip
 REFER_PLAN = [
     "via", "from", "to", "contact", "call-id", "event", "expires", "supported", "accept", "allow-events", "refer-to",

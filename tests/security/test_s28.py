@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import msgspec
 import pytest
 
 from switchroom.ari.routes import TABLE, Role, Route
 from unit.ari.edge import RO, RW, Edge, basic, handshake, running
+from unit.ari.test_outbound import application, event, heard, settings
 
 WHO: dict[str, tuple[str, str] | None] = {
     "none": None,
@@ -71,6 +75,50 @@ async def test_matrix(route: Route, method: str, who: str, how: str) -> None:
             # Allowed: what comes back is the operation's own answer.
             assert got not in (401, 403, 405)
             assert got < 500
+
+
+def requests() -> list[tuple[Route, dict[str, str]]]:
+    """Every operation but the WebSocket itself, as a request over one."""
+    return [
+        (route, {"type": "RESTRequest", "method": method, "uri": route.path[1:].format(**VALUES)})
+        for route in TABLE
+        if not route.upgrade
+        for method in methods(route)
+    ]
+
+
+def check(edge: Edge, route: Route, got: int, *, read_only: bool) -> None:
+    if read_only and route.role is Role.WRITE:
+        assert got == 403, route
+        assert not edge.pjsip.messages
+        assert not edge.pjsip.referrals
+    else:
+        assert got not in (401, 403, 405), route
+        assert got < 500, route
+
+
+@pytest.mark.parametrize("how", ["basic", "api_key"])
+@pytest.mark.parametrize("who", ["read-only", "read-write"])
+async def test_matrix_over_a_websocket(who: str, how: str) -> None:
+    credentials = WHO[who]
+    assert credentials is not None
+    key = f"&api_key={':'.join(credentials)}" if how == "api_key" else ""
+    async with running() as edge:
+        wire = await edge.listen(f"/ari/events?app=b{key}", auth=basic(*credentials) if how == "basic" else None)
+        for route, request in requests():
+            wire.frame(0x1, msgspec.json.encode(request))
+            check(edge, route, (await wire.event())["status_code"], read_only=who == "read-only")
+        await wire.close()
+
+
+@pytest.mark.parametrize("who", ["reader", "asterisk"])
+async def test_matrix_over_a_websocket_that_we_opened(who: str) -> None:
+    async with application() as there, running(ari=settings(there.port, local_user=who)) as edge:
+        socket = await asyncio.wait_for(there.open.get(), 10)
+        await heard(socket, 2)
+        for route, request in requests():
+            await socket.send_str(msgspec.json.encode(request).decode())
+            check(edge, route, (await event(socket))["status_code"], read_only=who == "reader")
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE", "PATCH", "TRACE", "CONNECT"])

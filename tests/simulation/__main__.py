@@ -32,10 +32,10 @@ def main() -> int:
         for done, (seed, faults) in enumerate(pool.map(play, seeds, chunksize=20), 1):
             if faults:
                 bad += 1
-                print(f"seed {seed}: {len(faults)} faults", *faults[:5], sep="\n  ", flush=True)
+                sys.stdout.write("\n  ".join([f"seed {seed}: {len(faults)} faults", *faults[:5]]) + "\n")
             if done % 1_000 == 0:
-                print(f"{done} of {given.seeds} seeds, {bad} with faults", file=sys.stderr, flush=True)
-    print(f"{given.seeds} seeds, {bad} with faults")
+                sys.stderr.write(f"{done} of {given.seeds} seeds, {bad} with faults\n")
+    sys.stdout.write(f"{given.seeds} seeds, {bad} with faults\n")
     return 1 if bad else 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 
 from support.iax_peer import IaxPeer
@@ -14,7 +14,7 @@ from switchroom.core.schedule import Schedule
 from switchroom.model.endpoint import EndpointId
 from switchroom.model.events import ContactStatusChange, Event, PeerStatusChange, TextMessageReceived
 from switchroom.model.iax2_settings import IaxPeerSettings, IaxSettings
-from switchroom.model.message import DeliveryReport, ReceivedText, TextMessage
+from switchroom.model.message import Delivery, DeliveryReport, ReceivedText, TextMessage
 from switchroom.model.settings import Source
 from switchroom.store.memory import MemoryStore
 from switchroom.tech.iax2.service import IaxTechnology
@@ -27,8 +27,8 @@ PHONE = Address("192.0.2.9", 4571)
 
 def peer(name: str = "iaxphone", **more: object) -> IaxPeerSettings:
     """A peer that registers with ``iaxpw`` and is asked whether it is there, unless told otherwise."""
-    values: dict[str, object] = {"dynamic": True, "secrets": ("iaxpw",), "qualify": 2.0}
-    return IaxPeerSettings(name=name, source=HERE, **(values | more))  # type: ignore[arg-type]
+    values: dict[str, object] = {"source": HERE, "dynamic": True, "secrets": ("iaxpw",), "qualify": 2.0}
+    return IaxPeerSettings(name=name, **(values | more))  # type: ignore[arg-type]
 
 
 class Addresses:
@@ -160,9 +160,11 @@ class IaxWorld:
 
     def send(self, body: str = "hello", to: str = "iaxphone", sender: str = "pjsip:alice") -> None:
         """Plans and delivers; the outcome comes into ``reports``."""
-        message = TextMessage(id="m1", technology="IAX2", destination=to, sender=sender, body=body)
-        for delivery in self.iax.plan(message):
+        for delivery in self.plan(body, to, sender):
             self.iax.deliver(delivery, self._ended)
+
+    def plan(self, body: str = "hello", to: str = "iaxphone", sender: str = "pjsip:alice") -> Sequence[Delivery]:
+        return self.iax.plan(TextMessage(id="m1", technology="IAX2", destination=to, sender=sender, body=body))
 
     def _ended(self, report: DeliveryReport) -> None:
         self.reports.append((report.status_code, report.reason))

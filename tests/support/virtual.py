@@ -71,5 +71,5 @@ async def settle() -> None:
     # The handles of the loop that are due: nothing else can run, as nothing here waits for the world.
     ready = loop._ready  # type: ignore[attr-defined]
     await asyncio.sleep(0)
-    while ready:
-        await asyncio.sleep(0)  # nobody tells when it is empty
+    while ready:  # noqa: ASYNC110  # nobody tells when it is empty
+        await asyncio.sleep(0)

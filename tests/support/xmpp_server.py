@@ -53,6 +53,13 @@ class Connection:
                     self.said += data.decode()
         return self.said
 
+    async def farewell(self) -> None:
+        """Reads on until the client ends its stream or goes."""
+        with suppress(ConnectionError):
+            while "</stream:stream>" not in self._unread and (data := await self._reader.read(65_536)):
+                self.said += data.decode()
+                self._unread = self._unread[-100:] + data.decode()
+
     # ---- what servers say
 
     async def head(self, namespace: str = "jabber:client", features: str | None = None) -> None:
@@ -92,7 +99,9 @@ Script = Callable[[Connection], Awaitable[None]]
 
 
 class Server:
-    """A listening server; each connection is given to the next script, the last one is used again."""
+    """A listening server; each connection is given to the next script, the last one is used again. When a script
+    has ended, the connection lasts until the client ends it.
+    """
 
     def __init__(self, *scripts: Script) -> None:
         self._scripts = list(scripts)
@@ -111,7 +120,7 @@ class Server:
     async def _play(self, script: Script, connection: Connection) -> None:
         try:
             await script(connection)
-            await asyncio.get_running_loop().create_future()
+            await connection.farewell()
         except asyncio.CancelledError:
             raise
         except (AssertionError, OSError) as fault:

@@ -132,6 +132,7 @@ class XmppWorld:
         self.heard: list[Event] = []
         self.reports: list[DeliveryReport] = []
         self.bus.attach(self)
+        self.schedule = Schedule(self.clock, self.timers)
         self.outlet = FakeOutlet()
         self.addresses = Addresses(self.registry)
         self.addresses.add("PJSIP", Phones())
@@ -141,7 +142,7 @@ class XmppWorld:
             registry=self.registry,
             bus=self.bus,
             clock=self.clock,
-            schedule=Schedule(self.clock, self.timers),
+            schedule=self.schedule,
             random=Random(1),
             crossing=self.crossing,
             open_stream=self._open,

@@ -87,7 +87,7 @@ async def test_a_soft_phone_and_a_phone_of_pjsip_text_each_other(
             await soft.command("message", "on my way, Zoë")
             there = await desk.next("MESSAGE")
             assert there.body == "on my way, Zoë"
-            assert there.first("From").startswith("<sip:bea@127.0.0.1>")
+            assert there.first("From").startswith(f"<sip:bea@{server.sip}>")
             seen = await heard.next_of("TextMessageReceived")
             assert (seen["endpoint"]["technology"], seen["message"]["to"]) == ("SIP", f"sip:desk@{at}")
 

@@ -12,12 +12,12 @@ import shutil
 import sqlite3
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 import aiohttp
-import pytest
 
 from support.ari import ASTERISK, ari_client
 from support.config import sip_address, user, write_config
@@ -129,7 +129,7 @@ class Witness:
 
 
 async def test_what_got_202_is_delivered_whenever_the_server_dies(
-    tmp_path: Path, record_property: pytest.RecordProperty
+    tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     config = write_config(
         tmp_path / "etc",

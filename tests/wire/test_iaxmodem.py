@@ -82,7 +82,7 @@ async def test_registers_is_online_takes_a_text_and_goes_dark(tmp_path: Path, re
             return bool((await ari.endpoint("modem", "IAX2"))["state"] == state)
 
         folder = tmp_path / "modem"
-        async with program(path, modem_file(folder, address), folder=folder):
+        async with program(path, modem_file(folder, address), folder=folder) as modem:
             status = await heard.next_of("PeerStatusChange", _REGISTERS_WITHIN)
             assert status["peer"]["peer_status"] == "Registered"
             assert await is_state("online")
@@ -93,7 +93,9 @@ async def test_registers_is_online_takes_a_text_and_goes_dark(tmp_path: Path, re
                 return bool((await ari.ask("GET", answer.headers["location"])).json["state"] == "delivered")
 
             await until(delivered, "the text acknowledged")
-        # It does not take its registration back when it ends.
+            # Asked to end it would take its registration back.
+            modem.process.kill()
+            await modem.process.wait()
         await until(lambda: is_state("offline"), "the modem offline")
         status = await heard.next_of("PeerStatusChange")
         assert status["peer"]["peer_status"] == "Unreachable"
@@ -108,5 +110,7 @@ async def test_without_a_token_it_is_refused_where_one_is_required(
     folder = tmp_path / "modem"
     async with running_server(config) as server, ari_client(server.base) as ari:
         async with program(path, modem_file(folder, address), folder=folder):
-            await until(lambda: "without a call token is refused" in server.log(), "the refusal", _REGISTERS_WITHIN)
+            await until(
+                lambda: "registration without a call token is refused" in server.log(), "the refusal", _REGISTERS_WITHIN
+            )
         assert (await ari.endpoint("modem", "IAX2"))["state"] == "unknown"

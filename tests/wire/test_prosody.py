@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import pytest
-from slixmpp import ClientXMPP
+from slixmpp import JID, ClientXMPP
 
 from support.ari import Ari, ari_client
 from support.certificates import Certificate, self_signed
@@ -98,11 +98,12 @@ def xmpp_conf(prosody: Prosody, certificate: Certificate | None) -> str:
 
 
 @asynccontextmanager
-async def switchroom(prosody: Prosody, folder: Path, certificate: Certificate | None) -> AsyncIterator[World]:
+async def switchroom(
+    prosody: Prosody, folder: Path, certificate: Certificate | None, conf: str = ""
+) -> AsyncIterator[World]:
     """The server, with its XMPP accounts; romeo is not there yet."""
-    config = write_config(
-        folder / "config", pjsip=user("alice", "alicepw"), files={"xmpp.conf": xmpp_conf(prosody, certificate)}
-    )
+    files = {"xmpp.conf": conf or xmpp_conf(prosody, certificate)}
+    config = write_config(folder / "config", pjsip=user("alice", "alicepw"), files=files)
     async with (
         running_server(config) as server,
         ari_client(server.base) as ari,
@@ -117,10 +118,13 @@ async def switchroom(prosody: Prosody, folder: Path, certificate: Certificate | 
                 romeo._run_out_filters.cancel()
 
 
-@pytest.fixture(params=["plain", "tls"])
+BOTH = pytest.mark.parametrize("world", ["plain", "tls"], indirect=True)
+
+
+@pytest.fixture
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     path = need_program("prosody", request)
-    certificate = self_signed(tmp_path, "localhost") if request.param == "tls" else None
+    certificate = self_signed(tmp_path, "localhost") if getattr(request, "param", "plain") == "tls" else None
     (tmp_path / "prosody").mkdir()
     prosody = Prosody(path, tmp_path / "prosody", certificate)
     async with AsyncExitStack() as stack:
@@ -133,6 +137,7 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         assert world.server.log_errors() == []
 
 
+@BOTH
 async def test_texts_go_both_ways(world: World) -> None:
     romeo = world.romeo
     assert await world.say("xmpp:romeo@localhost", "xmpp:gateway", "Zoë <b>&\n😀\x07") == 202
@@ -141,7 +146,7 @@ async def test_texts_go_both_ways(world: World) -> None:
     assert await romeo.text() == ("gateway@localhost/asterisk-xmpp", "to the phone")
 
     for kind in ("chat", "normal", "headline"):
-        romeo.send_message("gateway@localhost", f"a {kind}", mtype=kind)
+        romeo.send_message(JID("gateway@localhost"), f"a {kind}", mtype=kind)
         text = await world.heard.next_of("TextMessageReceived")
         assert text["endpoint"] == {
             "technology": "XMPP",
@@ -190,17 +195,18 @@ async def test_presence_is_given_to_who_asks(world: World) -> None:
 async def test_a_text_for_a_phone_reaches_it_and_its_answer_comes_back(world: World) -> None:
     async with phone("alice", world.server.sip) as alice:
         await alice.register(password="alicepw")
-        world.romeo.send_message("alice@sip.localhost", "hello phone", mtype="chat")
+        world.romeo.send_message(JID("alice@sip.localhost"), "hello phone", mtype="chat")
         request = await alice.next("MESSAGE")
         assert request.body == "hello phone"
         sender = request.first("From")
-        assert "<sip:romeo%40localhost@127.0.0.1>" in sender
+        assert "<sip:romeo%40localhost@127.0.0.1" in sender
 
         answer = await alice.message("romeo%40localhost", "hello romeo", password="alicepw")
         assert answer.status == 202
         assert await world.romeo.text() == ("alice@sip.localhost", "hello romeo")
 
 
+@BOTH
 async def test_what_is_refused_stops_nobody_and_is_told(world: World) -> None:
     for name in ("wrong", "stranger", "impostor"):
         assert (await world.ari.endpoint(name, "XMPP"))["state"] == "offline"
@@ -233,3 +239,66 @@ async def test_it_comes_back_with_the_server(request: pytest.FixtureRequest, tmp
             assert (await world.romeo.text())[1] == "there again"
         assert "can not be reached" in world.server.log()
         assert world.server.log_errors() == []
+
+
+class Cable:
+    """A way to a server that can be cut: neither side is told why."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self.port = 0
+        self._writers: list[asyncio.StreamWriter] = []
+        self._pumps: set[asyncio.Task[None]] = set()
+
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._to)
+        self._writers += [writer, far_writer]
+        for source, target in ((reader, far_writer), (far_reader, writer)):
+            pump = asyncio.create_task(self._pump(source, target))
+            self._pumps.add(pump)
+
+    async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await source.read(65_536):
+                target.write(data)
+        target.close()
+
+    def cut(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+
+@asynccontextmanager
+async def cable(port: int) -> AsyncIterator[Cable]:
+    made = Cable(port)
+    server = await asyncio.start_server(made.carry, "127.0.0.1", 0)
+    made.port = server.sockets[0].getsockname()[1]
+    try:
+        yield made
+    finally:
+        server.close()
+        made.cut()
+        await asyncio.gather(*made._pumps, return_exceptions=True)
+        await server.wait_closed()
+
+
+async def test_a_session_survives_a_cut_cable(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    path = need_program("prosody", request)
+    (tmp_path / "prosody").mkdir()
+    prosody = Prosody(path, tmp_path / "prosody", None)
+    async with prosody.running(), cable(prosody.client_port) as way:
+        conf = xmpp_conf(prosody, None).replace(f"port={prosody.client_port}", f"port={way.port}")
+        async with switchroom(prosody, tmp_path, None, conf) as world:
+            await world.until_state("gateway", "online")
+            await world.romeo.come()
+            # Two texts: after the first it is certain that stream management is on.
+            assert await world.say("xmpp:romeo@localhost", "xmpp:gateway", "before") == 202
+            assert (await world.romeo.text())[1] == "before"
+            way.cut()
+            world.romeo.send_message(JID("gateway@localhost"), "while it is cut", mtype="chat")
+            assert (await world.heard.next_of("TextMessageReceived", 15))["message"]["body"] == "while it is cut"
+            await world.until_state("gateway", "online")
+            assert "resumed=True" in world.server.log()
+            assert await world.say("xmpp:romeo@localhost", "xmpp:gateway", "after") == 202
+            assert (await world.romeo.text())[1] == "after"

@@ -98,16 +98,17 @@ _OF_BOTH = words("""
     accountcode allow allowoverlap allowsubscribe allowtransfer amaflags autoframing avpf buggymwi busylevel
     busy_level call-limit call_limit callcounter callgroup callingpres canreinvite cc_agent_policy
     cc_monitor_policy cid_number cid_tag constantssrc description dialoginfo directmedia directmediaacl
-    directmediadeny directmediapermit disallow disallowed_methods dtlscafile dtlscapath dtlscertfile dtlscipher
-    dtlsenable dtlsfingerprint dtlsprivatekey dtlsrekey dtlssetup dtlsverify dtmfmode encryption encryption_taglen
-    faxdetect force_avp fullname g726nonstandard hasexten hasvoicemail icesupport ignore_requested_pref
-    ignoreregexpire ignoresdpversion incominglimit keepalive language mailbox maxcallbitrate maxforwards
-    mohinterpret mohsuggest mwi_from namedcallgroup namedpickupgroup outgoinglimit parkinglot pickupgroup
-    preferred_codec_only progressinband promiscredir recordofffeature recordonfeature rfc2833compensate rpid_immediate
-    rpid_update rtcp_mux rtpholdtimeout rtpkeepalive rtptimeout sendrpid session-expires session-minse
-    session-refresher session-timers setvar snom_aoc_support snomaocmessage stimer subscribecontext subscribemwi
-    t38pt_udptl t38pt_usertpsource timert1 timerb timert2 tonezone trunkname trust_id_outbound trustrpid
-    unsolicited_mailbox use_q850_reason use_ptime useclientcode videosupport vmexten zonemessages
+    directmediadeny directmediapermit disallow disallowed_methods dtlscafile dtlscapath dtlscertfile
+    dtlscipher dtlsenable dtlsfingerprint dtlsprivatekey dtlsrekey dtlssetup dtlsverify dtmfmode encryption
+    encryption_taglen faxdetect force_avp fullname g726nonstandard hasexten hasvoicemail icesupport
+    ignore_requested_pref ignoreregexpire ignoresdpversion incominglimit keepalive language mailbox
+    maxcallbitrate maxforwards mohinterpret mohsuggest mwi_from namedcallgroup namedpickupgroup
+    outgoinglimit parkinglot pickupgroup preferred_codec_only progressinband promiscredir recordofffeature
+    recordonfeature rfc2833compensate rpid_immediate rpid_update rtcp_mux rtpholdtimeout rtpkeepalive
+    rtptimeout sendrpid session-expires session-minse session-refresher session-timers setvar
+    snom_aoc_support snomaocmessage stimer subscribecontext subscribemwi t38pt_udptl t38pt_usertpsource
+    timert1 timerb timert2 tonezone trunkname trust_id_outbound trustrpid unsolicited_mailbox
+    use_q850_reason use_ptime useclientcode videosupport vmexten zonemessages
     """)
 
 _REGISTER = "Register at the other side by other means, or let it send to a fixed address"
@@ -182,17 +183,20 @@ GENERAL = Table(
     },
     accepted=(_OF_BOTH - {"maxforwards", "timert1"})
     | words("""
-        alwaysauthreject auth_options_requests authfailureevents allowexternaldomains allowguest autodomain callerid
-        callevents compactheaders cos_audio cos_sip cos_text cos_video domain domainsasrealm dumphistory
-        dynamic_exclude_static externrefresh externtcpport externtlsport fromdomain fromuser insecure jbenable jbforce
-        jbimpl jblog jbmaxsize jbresyncthreshold jbtargetextra legacy_useroption_parsing match_auth_username
-        matchexternaddrlocally matchexterniplocally media_address mwiexpirey mwiexpiry notifycid notifyhold
-        notifymimetype notifyringing parkext pedantic permitrealtime qualifygap qualifypeers recordhistory
-        refer_addheaders regcontext regextenonqualify register_retry_403 registerattempts registertimeout relaxdtmf
-        rtautoclear rtcachefriends rtsave_path rtsavesysname rtupdate sdpowner sdpsession send_diversion shrinkcallerid sipdebug
-        srvlookup store_sip_cause subscribe_network_change_event supportpath t1min tcpauthlimit tcpauthtimeout
-        tlscadir tlscapath tlscipher tlsclientmethod tlsdisablev1 tlsdisablev11 tlsdisablev12 tlsdontverifyserver
-        tlsservercipherorder tos_audio tos_sip tos_text tos_video udpsize websocket_enabled websocket_write_timeout
+        alwaysauthreject auth_options_requests authfailureevents allowexternaldomains allowguest
+        autodomain callerid callevents compactheaders cos_audio cos_sip cos_text cos_video domain
+        domainsasrealm dumphistory dynamic_exclude_static externrefresh externtcpport externtlsport
+        fromdomain fromuser insecure jbenable jbforce jbimpl jblog jbmaxsize jbresyncthreshold
+        jbtargetextra legacy_useroption_parsing match_auth_username matchexternaddrlocally
+        matchexterniplocally media_address mwiexpirey mwiexpiry notifycid notifyhold notifymimetype
+        notifyringing parkext pedantic permitrealtime qualifygap qualifypeers recordhistory
+        refer_addheaders regcontext regextenonqualify register_retry_403 registerattempts
+        registertimeout relaxdtmf rtautoclear rtcachefriends rtsave_path rtsavesysname rtupdate sdpowner
+        sdpsession send_diversion shrinkcallerid sipdebug srvlookup store_sip_cause
+        subscribe_network_change_event supportpath t1min tcpauthlimit tcpauthtimeout tlscadir tlscapath
+        tlscipher tlsclientmethod tlsdisablev1 tlsdisablev11 tlsdisablev12 tlsdontverifyserver
+        tlsservercipherorder tos_audio tos_sip tos_text tos_video udpsize websocket_enabled
+        websocket_write_timeout
         """),
     unsupported={
         "register": _REGISTER,

@@ -359,8 +359,8 @@ class Dispatch:
                 lanes.append((entry.record.technology, lane))
             entry.plans.pop(index, None)
         self._changed(entry, ended)
-        for lane in lanes:
-            self._lanes.nudge(lane)
+        for left in lanes:
+            self._lanes.nudge(left)
 
 
 def _record_for(entry: Open, delivery: Delivery, taken: set[int]) -> int | None:

@@ -341,7 +341,7 @@ class StreamListener:
     async def _serve(self, accepted: socket.socket, entry: Entry, host: str, port: int) -> None:
         """Brings one connection up; from then on it lives by itself."""
         try:
-            _prepare(accepted)
+            find_dead_peers(accepted)
             await self._loop.connect_accepted_socket(
                 lambda: StreamConnection(self, entry, host, port, incoming=True),
                 accepted,
@@ -368,7 +368,7 @@ class StreamListener:
                 if self.address[0] not in _WILDCARDS:
                     opened.bind((self.address[0], 0))
                 await self._loop.sock_connect(opened, (host, port))
-                _prepare(opened)
+                find_dead_peers(opened)
                 _, connection = await self._loop.create_connection(
                     lambda: StreamConnection(self, entry, host, port, incoming=False),
                     sock=opened,
@@ -385,8 +385,10 @@ class StreamListener:
         return connection
 
 
-def _prepare(connected: socket.socket) -> None:
-    """Sets what can be set: no waiting for more to send, and dead peers are found out."""
+def find_dead_peers(connected: socket.socket) -> None:
+    """Has the kernel ask whether the peer is still there, and give up when it does not answer; and nothing waits to be
+    sent. What the system does not know is left out.
+    """
     with suppress(OSError):
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

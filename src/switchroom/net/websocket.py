@@ -18,6 +18,7 @@ from switchroom.net.limits import (
     MESSAGES_PER_TURN,
     PING_SECONDS,
 )
+from switchroom.net.stream import find_dead_peers
 
 #: Opcodes with the bit that says that the frame is whole (RFC 6455 5.2).
 _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
@@ -207,6 +208,8 @@ class WebSocketListener:
         connection = WebSocketConnection(transport, entry, host, port, secure=request.secure)
         try:
             await response.prepare(request)
+            # A browser whose machine is gone leaves our pings unacknowledged.
+            find_dead_peers(transport.get_extra_info("socket"))
             self._connections[host, port] = connection
             await self._listen(response, connection)
         except ConnectionError:

@@ -10,10 +10,10 @@ import pytest
 from msgspec import NODEFAULT
 from msgspec.structs import FieldInfo, fields
 
-from switchroom.conf import acl, ari, chan_sip_options, http, switchroom, websocket_client, xmpp
+from switchroom.conf import acl, ari, chan_sip_options, http, iax2, switchroom, websocket_client, xmpp
 from switchroom.conf.options import Table
 from switchroom.conf.pjsip_options import KINDS, UNSUPPORTED_KINDS
-from switchroom.model import settings, xmpp_settings
+from switchroom.model import iax2_settings, settings, xmpp_settings
 
 DOCS = Path(__file__).parents[3] / "docs" / "configuration.md"
 
@@ -36,6 +36,8 @@ SECTIONS: dict[str, tuple[Table, type | None]] = {
     "http.conf [general]": (http.GENERAL, settings.HttpSettings),
     "http.conf type=restriction": (http.RESTRICTION, None),
     "acl.conf": (acl.ACL, None),
+    "iax.conf [general]": (iax2.GENERAL, iax2_settings.IaxSettings),
+    "iax.conf peers": (iax2.PEER, iax2_settings.IaxPeerSettings),
     "sip.conf [general]": (chan_sip_options.GENERAL, settings.ChanSipGeneral),
     "sip.conf peers": (chan_sip_options.PEER, settings.PeerSettings),
     "switchroom.conf [general]": (switchroom.GENERAL, settings.SwitchroomSettings),
@@ -107,9 +109,3 @@ def test_every_field_of_a_table_exists() -> None:
 def test_types_that_are_not_supported_are_named() -> None:
     named = set(re.findall(r"`([\w-]+)`", section("Types that are not supported yet")))
     assert named == UNSUPPORTED_KINDS.keys()
-
-
-def test_what_is_looked_at_in_the_files_of_listed_endpoints() -> None:
-    text = section("iax.conf, users.conf")
-    for name in ("type", "host", "hasiax"):
-        assert f"`{name}`" in text

@@ -48,7 +48,8 @@ def test_options(read: Read) -> None:
     account = found["gw"]
     assert account.component
     assert (account.server_host, account.port, account.username) == ("127.0.0.1", 5347, "sip.h")
-    assert not (account.use_tls or account.keepalive or account.receive_texts or account.autoregister)
+    off = (account.use_tls, account.keepalive, account.receive_texts, account.autoregister)
+    assert not any(off)
     assert account.direct_tls
     assert account.tls_ca_file == "/etc/ca.pem"
     assert (account.priority, account.show, account.status_message) == (-3, "xa", "I am here")

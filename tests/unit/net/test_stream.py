@@ -95,6 +95,10 @@ async def test_bytes_go_both_ways(opener: Opener, recorder: Recorder) -> None:
         (connection,) = recorder.connections
         assert (connection.host, connection.port, connection.incoming) == (*source, True)
         assert listener.connected(*source)
+        assert connection._transport
+        options = connection._transport.get_extra_info("socket")
+        assert options.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert options.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
         assert listener.send(b"pong", *source)
         assert await reader.readexactly(4) == b"pong"
     await until(lambda: recorder.ends == ["closed by the peer"], "the end")

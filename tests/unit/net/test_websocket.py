@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -83,6 +84,8 @@ async def test_a_message_is_a_frame_both_ways(world: World, client: aiohttp.Clie
         source = ws.get_extra_info("sockname")
         assert (connection.host, connection.port, connection.secure) == (*source, False)
         assert world.listener.connected(*source)
+        options = connection._transport.get_extra_info("socket")
+        assert options.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
         assert world.listener.send("Zoë".encode(), *source)
         assert world.listener.send(b"\xff", *source)
         assert (await ws.receive()).data == "Zoë"

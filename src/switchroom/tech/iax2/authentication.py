@@ -9,11 +9,21 @@ from __future__ import annotations
 from collections import OrderedDict
 from ipaddress import ip_address
 
+import structlog
+
 from switchroom.model.iax2_settings import IaxSettings
-from switchroom.tech.iax2.limits import FAILURE_WINDOW, MAX_COUNTED_NAME, MAX_FAILURE_ENTRIES, MAX_FAILURES
+from switchroom.tech.iax2.limits import (
+    FAILURE_WINDOW,
+    MAX_COUNTED_NAME,
+    MAX_FAILURE_ENTRIES,
+    MAX_FAILURES,
+    MAX_LOGGED_REFUSALS,
+)
 from switchroom.tech.iax2.peers import Peer
 from switchroom.wire.iax2.authentication import Proof
 from switchroom.wire.iax2.numbers import MD5
+
+log = structlog.get_logger(__name__)
 
 
 class Authenticator:
@@ -23,6 +33,18 @@ class Authenticator:
         self._exempt = settings.call_token_optional
         #: When the first failure was, and how many there are.
         self._failures: OrderedDict[tuple[str, str], tuple[float, int]] = OrderedDict()
+        #: Refusals logged in this second.
+        self._second = 0
+        self._logged = 0
+
+    def refused(self, what: str, name: str, host: str, now: float) -> None:
+        """Logs a refusal, unless there were many of late."""
+        if int(now) != self._second:
+            self._second, self._logged = int(now), 0
+        self._logged += 1
+        if self._logged <= MAX_LOGGED_REFUSALS:
+            shown = name[:MAX_COUNTED_NAME].encode("unicode_escape").decode()
+            log.info(f"a {what} is refused", name=shown, host=host)
 
     def needs_token(self, peer: Peer | None, host: str) -> bool:
         """Whether somebody at ``host`` who says to be ``peer`` must show a call token."""

@@ -19,6 +19,9 @@ MAX_FAILURE_ENTRIES = 10_000
 #: Characters of a name that failures are counted by: a longer one is no name of a peer.
 MAX_COUNTED_NAME = 64
 
+#: Refusals that are logged in a second: enough to see what goes on, and a flood does not fill the disk.
+MAX_LOGGED_REFUSALS = 10
+
 #: Seconds a registration holds longer than was granted, as in Asterisk: its refresh may be on the way.
 GRACE = 10.0
 

@@ -191,7 +191,7 @@ class Messaging:
         peer = self._peers.get(offer.username)
         shown = self._authenticator.proves(peer, offer.username, host, answer.proof, answer.received_at)
         if peer is None or not shown or not peer.permits(host):
-            log.info("a call is refused", name=offer.username, host=host)
+            self._authenticator.refused("call", offer.username, host, answer.received_at)
             self._stack.reject_call(answer, Cause.NO_AUTHORITY, "No authority found")
         elif not self._taken(peer, offer.called):
             self._stack.reject_call(answer, Cause.NO_ROUTE, "No such context/extension")

@@ -85,9 +85,17 @@ class Presence:
         """Asks those who are to be asked and whose address is known, one after the other."""
         spread = FIRST_POKE_SECONDS * len(peers)
         for peer in peers:
+            before = peer.verdict
             self._start_over(peer)
-            if peer.address is not None and peer.settings.qualify:
+            if peer.address is None:
+                continue
+            if peer.settings.qualify:
                 self._poke_in(peer, self._random.uniform(0.0, spread))
+            elif before is Verdict.UNREACHABLE:
+                # Nobody asks any more, so nobody knows better than that it is registered.
+                state = EndpointState.ONLINE if peer.settings.dynamic else EndpointState.UNKNOWN
+                self._bus.publish(self._registry.turn(peer.id, state))
+                self._tell_contact(peer, ContactStatus.NON_QUALIFIED)
 
     def forget(self, peer: Peer) -> None:
         """It is no longer where it was, or no longer at all; no event, as in Asterisk."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 
-import structlog
-
 from switchroom.core.ports import Clock
 from switchroom.model.iax2_settings import IaxSettings
 from switchroom.tech.iax2.authentication import Authenticator
@@ -14,8 +12,6 @@ from switchroom.tech.iax2.presence import Presence
 from switchroom.wire.iax2.elements import packed_time
 from switchroom.wire.iax2.registration import RegistrationRequested
 from switchroom.wire.iax2.stack import Stack
-
-log = structlog.get_logger(__name__)
 
 
 class Registrar:
@@ -43,7 +39,7 @@ class Registrar:
         entitled = peer is not None and peer.settings.dynamic and peer.permits(host)
         if request.proof is None:
             if not request.proven and self._authenticator.needs_token(peer, host):
-                log.info("a registration without a call token is refused", name=request.username, host=host)
+                self._authenticator.refused("registration without a call token", request.username, host, now)
                 self._stack.refuse_registration(request)
             elif peer is not None and entitled and peer.open:
                 self._accept(peer, request)
@@ -56,7 +52,7 @@ class Registrar:
         else:
             if peer is None:
                 self._proves(None, request, now)
-            log.info("a registration is refused", name=request.username, host=host)
+            self._authenticator.refused("registration", request.username, host, now)
             self._stack.refuse_registration(request)
 
     def _proves(self, peer: Peer | None, request: RegistrationRequested, now: float) -> bool:

@@ -14,6 +14,7 @@ import structlog
 from msgspec.structs import replace
 
 from switchroom.core.bus import Bus
+from switchroom.core.policy import forbidden
 from switchroom.core.ports import Clock, Resolver
 from switchroom.core.registry import Registry
 from switchroom.core.schedule import Deadline, Schedule
@@ -132,7 +133,10 @@ class IaxTechnology:
             log.warning("a peer's host has no address", peer=peer.name, host=settings.host, error=str(error))
             return
         local = self._local(host)
-        if local is None:
+        reason = forbidden(host, loopback=True)
+        if reason is not None:
+            log.warning("a peer's host is an address nothing is sent to", peer=peer.name, host=host, reason=reason)
+        elif local is None:
             log.warning("a peer can not be reached from where iax.conf binds", peer=peer.name, host=host)
         else:
             peer.address = Address(host, port, local)

@@ -20,13 +20,11 @@ from switchroom.model.settings import ChanSipSettings, PeerSettings, SipEndpoint
 from switchroom.tech.sip.directory import Directory
 from switchroom.tech.sip.messaging import printable, shown_headers
 from switchroom.tech.sip.names import Names, Target, refuse_control
-from switchroom.tech.sip.transports import Listener, host_port
+from switchroom.tech.sip.transports import host_port
 from switchroom.wire.sip.errors import SipError
 from switchroom.wire.sip.events import RequestReceived
 from switchroom.wire.sip.headers import NameAddr
 from switchroom.wire.sip.uri import Uri, escape_user, parse_uri
-
-_DEFAULT_PORT = 5060
 
 #: What is sent to a host that is no peer is sent by nobody's settings.
 _NOBODY = SipEndpointSettings(name="", source=Source("sip.conf", 0))
@@ -219,21 +217,17 @@ class PeerNames(Names):
 
     # ---- senders
 
-    def own(self, listener: Listener, peer: str) -> str:
-        """With the port, unless it is that of SIP: an answer comes in here, not at PJSIP's."""
-        port = listener.own_port(peer)
-        host = listener.own_host(peer)
-        return host if port == _DEFAULT_PORT else f"{host}:{port}"
-
-    def sender(self, text: str, destination: SipEndpointSettings, own_host: str) -> NameAddr:
-        """As PJSIP, but ``fromuser`` and ``fromdomain`` of the destination replace what there is."""
-        found = super().sender(text, destination, own_host)
+    def sender(self, text: str, destination: SipEndpointSettings, own: str) -> NameAddr:
+        """As PJSIP, but whoever is at our address is at our port, for answers to come in here and not at PJSIP's; and
+        ``fromuser`` and ``fromdomain`` of the destination replace what there is.
+        """
+        found = super().sender(text, destination, own)
         uri = found.uri
         if uri.scheme == "tel":
             return found
-        own = parse_uri(f"sip:{own_host}")
-        if uri.host == own.host:
-            uri = uri.replace(port=own.port)
+        here = parse_uri(f"sip:{own}")
+        if uri.host == here.host:
+            uri = uri.replace(port=here.port)
         if destination.from_user:
             uri = uri.replace(user=escape_user(destination.from_user))
         if destination.from_domain:

@@ -28,6 +28,10 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _QVALUE = re.compile(r"[01](?:\.[0-9]{0,3})?|\.[0-9]{1,3}")
 
 
+#: Of SIP over UDP and TCP: what a URI without one means (RFC 3261 19.1.2).
+DEFAULT_PORT = 5060
+
+
 class Target(NamedTuple):
     """One place a request goes to, by an endpoint's settings."""
 
@@ -143,21 +147,24 @@ class Names:
     # ---- senders
 
     def own(self, listener: Listener, peer: str) -> str:
-        """The domain of senders that have none of their own, towards a peer."""
-        return listener.own_host(peer)
+        """Where a peer reaches us, ``host`` or ``host:port`` when that is not the port of SIP."""
+        port = listener.own_port(peer)
+        return listener.own_host(peer) if port == DEFAULT_PORT else f"{listener.own_host(peer)}:{port}"
 
-    def sender(self, text: str, destination: SipEndpointSettings, own_host: str) -> NameAddr:
+    def sender(self, text: str, destination: SipEndpointSettings, own: str) -> NameAddr:
         """The From header's name and URI (charter ruling 5, spec/sip.md 1.6), without a tag.
 
-        ``own_host`` is our address towards the destination. A name in quotes is a user, whatever it looks like.
+        ``own`` is our address towards the destination, as ``own()`` gives it. A name in quotes is a user that an
+        answer has to come back to, whatever it looks like: with our port.
         """
         if not text:
             raise InvalidParameter("from must be specified")
         refuse_control("from", text)
         text = self._without_prefix(text)
-        host = destination.from_domain or own_host
+        host = destination.from_domain or _without_port(own)
         if len(text) > 2 and text[0] == text[-1] == '"':
-            return _from(text[1:-1], host)
+            uri = _from(text[1:-1], host).uri
+            return NameAddr("", uri if destination.from_domain else uri.replace(port=parse_uri(f"sip:{own}").port), {})
         endpoint = self._directory.endpoints.get(text)
         if endpoint is not None:
             return self._from_endpoint(endpoint, host)
@@ -284,6 +291,11 @@ def qvalue(name_addr: NameAddr) -> float:
     if written is None or not _QVALUE.fullmatch(written):
         return 1.0
     return min(1.0, float(written))
+
+
+def _without_port(address: str) -> str:
+    head, colon, port = address.rpartition(":")
+    return head if colon and port.isdecimal() else address
 
 
 def _name_addr(parameter: str, text: str) -> NameAddr:

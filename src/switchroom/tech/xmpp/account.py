@@ -123,15 +123,19 @@ class Account:
 
     def _connect(self, now: float) -> None:
         self._next = None
-        if self._stream is None:
-            try:
-                self._stream = self._open_stream(self.settings, self)
-            except OSError as error:
-                self._failed(f"tls_ca_file {self.settings.tls_ca_file}: {error}", refused=True)
-                return
-        stream = self._stream
-        self._giving_up = self._schedule.at(now + BIND_WAIT, lambda _: self._give_up(stream))
-        stream.open()
+        try:
+            stream = self._stream = self._stream or self._open_stream(self.settings, self)
+            self._giving_up = self._schedule.at(now + BIND_WAIT, lambda _: self._give_up(stream))
+            stream.open()
+        except OSError as error:
+            self._end_attempt()
+            self._failed(f"tls_ca_file {self.settings.tls_ca_file}: {error}", refused=True)
+        except Exception as error:
+            # The schedule serves all: what is wrong with one account must not end its round.
+            log.exception("an XMPP account can not connect", account=self.name)
+            self._end_attempt()
+            self._abandon()
+            self._failed(repr(error), refused=True)
 
     def _give_up(self, stream: Stream) -> None:
         self._giving_up = None

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from slixmpp.jid import JID, InvalidJID
+from slixmpp.jid import JID
 
 from switchroom.model.errors import EndpointNotFound, InvalidParameter
 from switchroom.model.message import TextMessage
@@ -81,7 +81,7 @@ class Addressing:
             return account, account.jid.bare if account.settings.component else ""
         try:
             address = JID(text)
-        except InvalidJID:
+        except ValueError:
             return None
         for account in self._accounts.values():
             if account.settings.component and address.domain == account.jid.domain:
@@ -107,7 +107,7 @@ class Addressing:
         """A component carries texts to any JID that is not its own, else the only account there is."""
         try:
             address = JID(beyond)
-        except InvalidJID:
+        except ValueError:
             return None
         account = self._component() or (next(iter(self._accounts.values())) if len(self._accounts) == 1 else None)
         if account is None or not address.user or address.bare == account.jid.bare:
@@ -131,5 +131,5 @@ def unescape(local: str) -> str:
 def _jid(parameter: str, text: str) -> JID:
     try:
         return JID(text)
-    except InvalidJID as error:
+    except ValueError as error:
         raise InvalidParameter(f"{parameter} is no JID: {text}") from error

@@ -13,6 +13,9 @@ MAX_TEXT = 65_536
 #: Bytes of stanzas a server may leave unread before the connection is given up: some seconds of a busy account.
 MAX_UNSENT = 4 * 1024 * 1024
 
+#: Stanzas that a server with stream management has not confirmed; it is asked for that every five.
+MAX_UNCONFIRMED = 2_000
+
 #: Characters of a remote error text that are kept with a message.
 MAX_REASON = 200
 

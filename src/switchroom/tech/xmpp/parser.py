@@ -56,18 +56,18 @@ class StreamParser:
 
     def feed(self, data: bytes) -> tuple[list[Found], StreamFault | None]:
         """What is complete by now, and why there will be no more."""
-        self._found = []
         self._fed += len(data)
         fault: StreamFault | None = None
         try:
             self._expat.Parse(data, False)
             if self._fed - self._boundary > MAX_STANZA:
                 fault = StreamFault(f"a stanza is larger than {MAX_STANZA} bytes")
-        except StreamFault as found:
-            fault = found
+        except StreamFault as why:
+            fault = why
         except expat.ExpatError as error:
             fault = StreamFault(f"the XML is not well-formed: {expat.ErrorString(error.code)}")
-        return self._found, fault
+        found, self._found = self._found, []
+        return found, fault
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         depth = self._depth = self._depth + 1

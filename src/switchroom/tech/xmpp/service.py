@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 import structlog
-from slixmpp.jid import InvalidJID
 
 from switchroom.core.addresses import Address
 from switchroom.core.bus import Bus
@@ -61,7 +60,7 @@ class XmppTechnology:
         for name, account in settings.accounts.items():
             try:
                 self._accounts[name] = Account(account, self, open_stream, schedule, clock, random)
-            except InvalidJID:
+            except ValueError:
                 log.error(  # noqa: TRY400 - the text says what and where
                     "an XMPP account has no valid JID", account=name, username=account.username, at=str(account.source)
                 )

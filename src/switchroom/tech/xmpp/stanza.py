@@ -7,7 +7,7 @@ from enum import Enum
 from typing import NamedTuple
 from xml.etree.ElementTree import Element, SubElement
 
-from slixmpp.jid import JID, InvalidJID
+from slixmpp.jid import JID
 
 from switchroom.tech.xmpp.limits import MAX_REASON
 
@@ -55,7 +55,7 @@ def jid(text: str | None) -> JID | None:
         return None
     try:
         return JID(text)
-    except InvalidJID:
+    except ValueError:
         return None
 
 

@@ -24,7 +24,7 @@ from slixmpp.xmlstream.matcher import MatchXPath
 
 from switchroom.core.policy import is_loopback
 from switchroom.model.xmpp_settings import XmppAccountSettings
-from switchroom.tech.xmpp.limits import MAX_UNSENT
+from switchroom.tech.xmpp.limits import MAX_UNCONFIRMED, MAX_UNSENT
 from switchroom.tech.xmpp.parser import Closed, Opened, Stanza, StreamParser
 from switchroom.tech.xmpp.stanza import DISCO, PING, RECEIPTS, clean, presence_stanza
 
@@ -80,6 +80,7 @@ class Stream(BaseXMPP):
         self.watcher = watcher
         for name in ("IM", "IMError", "Presence", "Roster Update", "Ping"):
             self.remove_handler(name)
+        self.del_filter("out", self.roster._save_last_status)
         self.del_event_handler("session_start", self._start_keepalive)
         namespace = self.default_ns
         handlers: dict[str, Callable[[Any], None]] = {
@@ -147,6 +148,8 @@ class Stream(BaseXMPP):
 
     def init_parser(self) -> None:
         self.reader = StreamParser()
+        # What another address of the server's did wrong is of no interest any more.
+        self._fault = ""
 
     def data_received(self, data: bytes | str) -> None:
         reader = self.reader
@@ -252,6 +255,7 @@ class ClientStream(Stream, ClientXMPP):
             ssl_context=tls_context(settings.tls_verify, settings.tls_ca_file),
         )
         self.register_plugin("xep_0198")
+        self._management = self.plugin["xep_0198"]
         self._prepare(settings, watcher)
         self.add_event_handler("failed_auth", self._login_failed)
         self.add_event_handler("failed_all_auth", lambda _: self.refuse(_NO_LOGIN, refused=True))
@@ -259,7 +263,16 @@ class ClientStream(Stream, ClientXMPP):
 
     @property
     def resumable(self) -> bool:
-        return bool(self.plugin["xep_0198"].sm_id)
+        return bool(self._management.sm_id)
+
+    def post(self, element: Element) -> None:
+        if len(self._management.unacked_queue) > MAX_UNCONFIRMED:
+            # The next connection begins a new session.
+            self._management.sm_id = None
+            self._management.unacked_queue.clear()
+            self.refuse("the server confirms nothing")
+            return
+        super().post(element)
 
     @property
     def _protected(self) -> bool:

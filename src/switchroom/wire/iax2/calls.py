@@ -27,7 +27,7 @@ from switchroom.wire.iax2.events import (
     TextFailed,
     TextReceived,
 )
-from switchroom.wire.iax2.frames import FullFrame
+from switchroom.wire.iax2.frames import HEAD_BYTES, FullFrame
 from switchroom.wire.iax2.limits import (
     FIRST_DERIVED,
     MAX_CALLS,
@@ -222,7 +222,7 @@ class Calls:
             self.drive(call, Input.SETTLED, now)
         if not frame.sequenced:
             if iax and frame.subclass == Command.VNAK:
-                self._repeat_all(call)
+                self._repeat_all(call, frame)
             return
         arrival = delivery.take(frame)
         if arrival is Arrival.FRESH:
@@ -232,7 +232,7 @@ class Calls:
         elif delivery.repeats or delivery.settled:
             self._send(delivery.write_ack(frame), call.address)
         else:
-            self._repeat_all(call)
+            self._repeat_all(call, frame)
 
     def _receive_poked(self, call: Call, frame: FullFrame, now: float) -> None:
         """Some answer with a number of its own for each frame, so any may come (iaxmodem)."""
@@ -255,6 +255,9 @@ class Calls:
             meant = _INPUTS.get(frame.subclass)
             if meant is not None:
                 self.drive(call, meant, now, elements, frame)
+            elif not call.proven:
+                # Whoever it is gets no more than an ACK for it.
+                pass
             elif frame.subclass == Command.PING:
                 self._echo(call, Command.PONG, _NO_STATISTICS, frame, now)
             elif frame.subclass == Command.LAGRQ:
@@ -275,9 +278,12 @@ class Calls:
         data = call.delivery.write(FrameType.IAX, command, payload, now, frame.timestamp)
         self._send(data, call.address)
 
-    def _repeat_all(self, call: Call) -> None:
-        for data in call.delivery.repeat_all():
-            self._send(data, call.address)
+    def _repeat_all(self, call: Call, asked: FullFrame) -> None:
+        """For a peer that misses something; who has proven nothing gets at most twice the bytes of what it sent."""
+        again = call.delivery.repeat_all()
+        if call.proven or sum(map(len, again)) <= 2 * (HEAD_BYTES + len(asked.payload)):
+            for data in again:
+                self._send(data, call.address)
 
     # ---- the machine
 

@@ -49,6 +49,9 @@ class RegistrationRequested:
     """Its answer to our challenge; None when this is the first of the dialog."""
 
     received_at: float
+    number: int
+    """Our call number in this dialog."""
+
     frame: FullFrame = field(repr=False)
 
 
@@ -82,15 +85,17 @@ class Registrations:
         """A REGREQ or REGREL as an event; None when it belongs to no registration of ours."""
         username = elements.text(Element.USERNAME)
         release = frame.subclass == Command.REGREL
+        number = self._number(address, frame.source)
         proof = None
         if frame.destination:
-            if frame.destination != self.number(address, frame.source):
+            if frame.destination != number:
                 return None
             if has_proof(elements):
                 dialog = _Dialog(address, frame.source, username, release)
-                proof = Proof.of(elements, self._challenges(dialog, now))
+                bucket = int(now) // CHALLENGE_SECONDS
+                proof = Proof.of(elements, (self._challenge(dialog, bucket), self._challenge(dialog, bucket - 1)))
         refresh = elements.number(Element.REFRESH, 2) or 0
-        return RegistrationRequested(address, username, release, refresh, proven, proof, now, frame)
+        return RegistrationRequested(address, username, release, refresh, proven, proof, now, number, frame)
 
     def reply_again(self, frame: FullFrame, elements: Elements, address: Address, now: float) -> bytes | None:
         """The REGACK of a datagram that was confirmed a moment ago; None for any other."""
@@ -102,7 +107,7 @@ class Registrations:
 
     def challenge(self, request: RegistrationRequested) -> str:
         """What it is to prove its secret with; the same for each repetition."""
-        return self._challenges(_dialog(request), request.received_at)[0]
+        return self._challenge(_dialog(request), int(request.received_at) // CHALLENGE_SECONDS)
 
     def confirm(self, request: RegistrationRequested, reply: bytes) -> None:
         """Remembers that the proof was used."""
@@ -118,17 +123,17 @@ class Registrations:
         generation = known.generation + 1 if known else 1
         spent[dialog] = _Spent(generation, now + 2 * CHALLENGE_SECONDS, request.frame.payload, reply)
 
-    def number(self, address: Address, number: int) -> int:
+    def _number(self, address: Address, number: int) -> int:
         """Our call number in a registration with this address and number; no stranger can guess it."""
         seal = self._seal(b"number %d %d %b" % (number, address.port, address.host.encode()))
         return FIRST_DERIVED + int.from_bytes(seal[:4], "big") % _DERIVED
 
-    def _challenges(self, dialog: _Dialog, now: float) -> tuple[str, str]:
-        """The challenge of now, and the one before."""
+    def _challenge(self, dialog: _Dialog, bucket: int) -> str:
+        """The challenge of one stretch of time."""
         known = self._spent.get(dialog)
-        bucket = int(now) // CHALLENGE_SECONDS
         address = dialog.address
-        bound = b"%d %d %d %d %d %b %b" % (
+        bound = b"challenge %d %d %d %d %d %d %b %b" % (
+            bucket,
             self._epoch,
             known.generation if known else 0,
             dialog.release,
@@ -137,8 +142,7 @@ class Registrations:
             address.host.encode(),
             dialog.username.encode("utf-8", "replace"),
         )
-        seals = [self._seal(b"challenge %d %b" % (bucket - age, bound)) for age in (0, 1)]
-        return seals[0][:8].hex(), seals[1][:8].hex()
+        return self._seal(bound)[:8].hex()
 
     def _seal(self, content: bytes) -> bytes:
         return hmac.digest(self._secret, content, "sha256")

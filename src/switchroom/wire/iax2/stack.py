@@ -259,8 +259,7 @@ class Stack:
     def _answer_registration(self, request: RegistrationRequested, command: Command, payload: bytes) -> bytes:
         frame, to = request.frame, request.address
         stamp, oseq, iseq = answer_place(frame)
-        local = self._registrations.number(to, frame.source)
-        data = write_frame(local, frame.source, stamp, oseq, iseq, FrameType.IAX, command, payload)
+        data = write_frame(request.number, frame.source, stamp, oseq, iseq, FrameType.IAX, command, payload)
         if request.proven or (command == Command.REGACK and request.proof is not None):
             self._send(data, to)
         else:

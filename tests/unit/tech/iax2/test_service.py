@@ -192,8 +192,9 @@ async def test_the_network_says_that_nobody_is_there() -> None:
     assert w.reports == [(503, "Nobody is at this address")]
 
 
-async def test_a_peer_whose_name_is_not_known_is_there_all_the_same() -> None:
-    w = await IaxWorld(peer(dynamic=False, host="nowhere.example")).start()
+@pytest.mark.parametrize("host", ["nowhere.example", "224.0.0.1", "169.254.1.1", "0.0.0.0", "2001:db8::1"])
+async def test_a_peer_that_can_not_be_reached_is_there_all_the_same(host: str) -> None:
+    w = await IaxWorld(peer(dynamic=False, host=host)).start()
     assert w.state() == "unknown"
     with pytest.raises(NoContact):
         w.send()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from support.sip_world import SERVER, SipWorld, authorized, reply, request
 from support.virtual import settle
 from switchroom.conf.difference import sip_difference, slices
 from switchroom.conf.directory import read_directory
+from switchroom.core.messages import SendOptions
 from switchroom.model.endpoint import Contact
 from switchroom.model.errors import EndpointNotFound, InvalidParameter, NoContact
 from switchroom.model.events import ContactStatusChange, EndpointEvent, PeerStatusChange, TextMessageReceived
@@ -511,3 +513,27 @@ async def test_peers_change_and_registrations_stay(make: Make, tmp_path: Path) -
     assert answered(w, text_from("x"), "x", "192.0.2.21:5095") == 202
     assert answered(w, text_from("x"), "x", "192.0.2.20:5095") == 401
     assert answered(w, text_from("old"), "old") == 401  # with the old secret
+
+
+# ---- texts that wait
+
+
+async def test_a_text_waits_until_the_phone_registers(make: Make) -> None:
+    w = await make().start()
+    await w.messages.send("sip:old", "sip:me@example.org", "hi", {}, SendOptions(offline=True))
+    assert not w.sent()
+    w.register("old", "<sip:old@192.0.2.9:5090>")
+    await settle()
+    assert [s.request.target for s in w.sent()] == ["sip:old@192.0.2.9:5090"]
+
+
+@pytest.mark.parametrize("method", ["REGISTER", "MESSAGE", "OPTIONS"])
+async def test_strangers_and_peers_get_the_same_challenge(make: Make, method: str) -> None:
+    w = await make().start()
+    seen = set()
+    for name in ("old", "nobody", "caller"):
+        (sent,) = w.receive(request(method, name, extra="Content-Type: text/plain\n", body="hi"))
+        challenge = re.sub(r'nonce="[^"]*"', "", sent.response.first("www-authenticate") or "")
+        seen.add((sent.response.status, challenge, tuple(sorted({key for key, _, _ in sent.response.fields}))))
+    assert len(seen) == 1
+    assert next(iter(seen))[0] == 401

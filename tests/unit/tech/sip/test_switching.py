@@ -112,6 +112,16 @@ async def test_from_pjsip_to_sip_and_back() -> None:
     assert sender(back) == f"<sip:old@{SERVER}>"
 
 
+async def test_an_answer_finds_any_port() -> None:
+    s = Server()
+    s.pjsip = SipWorld(settings(phone("alice"), aors=[aor("alice")], auths=[auth("alice")]), port=5080)
+    await s.pjsip.start()
+    s.pjsip.register("alice", f"<sip:alice@{ALICE}>", source=ALICE)
+    await s.pjsip.messages.send("pjsip:alice", '"romeo@example.org"', "hi", {})
+    (sent,) = s.pjsip.sent()
+    assert sender(sent) == f"<sip:romeo%40example.org@{SERVER}:5080>"
+
+
 async def test_to_another_network_and_back() -> None:
     s = await Server().start()
     assert final(await s.text(s.pjsip, "alice", f"sip:romeo%40example.org@{SERVER}", ALICE, hops=5)) == 202

@@ -160,12 +160,13 @@ async def test_one_that_can_not_connect_is_listed_and_stops_nobody(settings: Xmp
     assert world.state("gateway") is EndpointState.ONLINE
 
 
-async def test_a_certificate_file_that_can_not_be_read_stops_nobody() -> None:
+@pytest.mark.parametrize("error", [FileNotFoundError(2, "No such file or directory"), RuntimeError("odd")])
+async def test_one_that_can_not_even_begin_stops_nobody(error: Exception) -> None:
     world = XmppWorld(client("bad", tls_ca_file="missing"), client())
 
     def open_stream(settings: XmppAccountSettings, watcher: Watcher) -> Stream:
         if settings.tls_ca_file:
-            raise FileNotFoundError(2, "No such file or directory")
+            raise error
         stream = FakeStream(settings, watcher)
         world.streams[settings.name].append(stream)
         return cast(Stream, stream)
@@ -175,6 +176,9 @@ async def test_a_certificate_file_that_can_not_be_read_stops_nobody() -> None:
     await world.start()
     assert world.state("bad") is EndpointState.OFFLINE
     assert world.state("gateway") is EndpointState.ONLINE
+    world.send()
+    await world.pass_time(200)
+    assert [status for _, _, status in world.outcomes()] == [202]
 
 
 async def test_it_stops() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from support.xmpp_world import XmppWorld, client, component
@@ -97,6 +100,11 @@ async def test_nothing_is_referred() -> None:
     referral = Referral(id="1", technology="XMPP", destination="gateway", sender="alice", refer_to="bob")
     with pytest.raises(EndpointNotFound):
         world.technology.refer(referral)
+
+
+def test_a_server_without_accounts_does_not_load_the_library() -> None:
+    look = "import sys, switchroom.server; sys.exit('slixmpp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", look], check=False, timeout=60).returncode == 0
 
 
 # ---- to other technologies

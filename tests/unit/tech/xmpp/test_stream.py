@@ -18,7 +18,7 @@ from support.xmpp_server import MECHANISMS, PLAIN, SASL, SM, TLS, Connection, Sc
 from support.xmpp_world import client, component
 from switchroom.model.xmpp_settings import XmppAccountSettings
 from switchroom.tech.xmpp import stream as stream_module
-from switchroom.tech.xmpp.stanza import text_stanza
+from switchroom.tech.xmpp.stanza import presence_stanza, text_stanza
 from switchroom.tech.xmpp.stream import Stream, open_stream
 
 SCRAM_AND_PLAIN = MECHANISMS.format("<mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism>")
@@ -78,10 +78,6 @@ async def connected(
             assert server.faults == []
 
 
-async def idle(connection: Connection) -> None:
-    """Says nothing."""
-
-
 # ---- handshakes
 
 
@@ -102,7 +98,8 @@ async def test_a_client() -> None:
         assert recorder.bindings == [False]
         assert stream.boundjid.full == "gateway@localhost/asterisk-xmpp"
         stream.greet()
-        presence = await server.connections[0].until("</presence>")
+        await until(lambda: "</presence>" in server.connections[0].said, "a presence")
+        presence = server.connections[0].said
         for part in ("<show>away</show>", "<status>in &amp; out</status>", "<priority>5</priority>"):
             assert part in presence
 
@@ -159,6 +156,8 @@ async def test_no_stranger_is_remembered() -> None:
 
     async with connected(script, make=component) as (stream, recorder, _):
         await until(lambda: len(recorder.messages) == 200, "all of them")
+        stream.post(presence_stanza(stream.namespace, "", "a@sip.localhost", "p1@h/x"))
+        await stream.waiting_queue.join()
         assert set(stream.roster) == {"sip.localhost"}
         assert len(stream.roster["sip.localhost"].keys()) == 0
 
@@ -187,7 +186,7 @@ async def test_what_comes_with_the_word_to_begin_tls_is_not_believed() -> None:
         assert said[:1] == b"\x16", "no TLS handshake"
 
     async with connected(script, use_tls=True) as (_, _recorder, server):
-        await until(lambda: "starttls" in server.connections[0].said if server.connections else False, "starttls")
+        await until(lambda: bool(server.connections) and "starttls" in server.connections[0].said, "starttls")
         await asyncio.sleep(0)
         assert "<auth" not in server.connections[0].said
 
@@ -252,7 +251,12 @@ async def test_a_server_that_is_not_there() -> None:
 
 async def test_a_server_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream_module, "MAX_UNSENT", 100_000)
-    async with connected(Connection.accept_component, make=component) as (stream, recorder, _):
+
+    async def script(connection: Connection) -> None:
+        await connection.accept_component()
+        await asyncio.get_running_loop().create_future()
+
+    async with connected(script, make=component) as (stream, recorder, _):
         await recorder.until_bound()
         for _number in range(5000):
             stream.post(text_stanza(stream.namespace, "1", "", "r@h", "x" * 10_000))
@@ -290,9 +294,33 @@ async def test_a_session_goes_on_after_the_connection_is_lost() -> None:
         await until(lambda: "unconfirmed" in server.connections[1].said, "what was lost")
 
 
+async def test_a_server_that_confirms_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_module, "MAX_UNCONFIRMED", 20)
+
+    async def script(connection: Connection) -> None:
+        await connection.accept_client(f"<sm xmlns='{SM}'/>")
+        await connection.until("<enable")
+        connection.send(f"<enabled xmlns='{SM}' id='session1' resume='true'/>")
+
+    async with connected(script) as (stream, recorder, _):
+        await recorder.until_bound()
+        await until(lambda: stream.resumable, "stream management")
+        for number in range(30):
+            stream.post(text_stanza(stream.namespace, str(number), "", "r@h", "x"))
+            await stream.waiting_queue.join()
+        assert (await recorder.loss())[0] == "the server confirms nothing"
+        assert not stream.resumable
+
+
 async def test_nobody_hears_of_a_stream_that_was_discarded() -> None:
-    async with connected(idle) as (stream, recorder, server):
+    gone = asyncio.Event()
+
+    async def script(connection: Connection) -> None:
+        await connection.closed()
+        gone.set()
+
+    async with connected(script) as (stream, recorder, server):
         await until(lambda: bool(server.connections), "a connection")
         stream.discard()
-        await server.connections[0].closed()
+        await asyncio.wait_for(gone.wait(), 5)
         assert recorder.losses == []

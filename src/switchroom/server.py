@@ -51,7 +51,7 @@ from switchroom.model.xmpp_settings import XmppSettings
 from switchroom.net.admission import Admission, connections_allowed
 from switchroom.net.certificates import client_context, server_context
 from switchroom.net.dns import Resolver
-from switchroom.store.memory import MemoryStore
+from switchroom.store.memory import MemoryStore, UnkeptContacts
 from switchroom.store.sqlite import SqliteStore
 from switchroom.tech.iax2.service import IaxTechnology
 from switchroom.tech.sip.chan_sip import ChanSip
@@ -128,6 +128,7 @@ class Server:
             addresses=self._addresses,
         )
         crossing = Crossing(self._addresses, messages, self._clock)
+        contacts = store.contacts if self._state is not None else UnkeptContacts()
         closing.push_async_callback(messages.stop)
         # It may send because of what it hears: applications hear the cause first.
         self._bus.attach(messages, last=True)
@@ -136,18 +137,18 @@ class Server:
             settings = await live.load()
             await messages.restore()
             if settings is not None:
-                sip = self._make_sip("PJSIP", settings, messages, crossing, store.contacts)
+                sip = self._make_sip("PJSIP", settings, messages, crossing, contacts)
                 self._listeners = Listeners(sip, closing, admission)
                 listeners |= await self._start_sip(sip, settings, self._listeners, closing)
                 live.serve(sip=sip.apply)
             peers = self.configuration.chan_sip
             if peers is not None:
                 driver = partial(ChanSip, live.chan_sip)
-                sip = self._make_sip("SIP", peers.sip, messages, crossing, store.contacts, driver)
+                sip = self._make_sip("SIP", peers.sip, messages, crossing, contacts, driver)
                 listeners |= await self._start_sip(sip, peers.sip, Listeners(sip, closing, admission), closing)
                 live.serve(chan_sip=sip.apply)
             if self.configuration.iax is not None:
-                iax = await self._start_iax(self.configuration.iax, messages, crossing, store.contacts, closing)
+                iax = await self._start_iax(self.configuration.iax, messages, crossing, contacts, closing)
                 live.serve(iax=iax.apply)
         except StoreUnavailable as error:
             raise StartError(str(error)) from error

@@ -67,7 +67,16 @@ async def test_finds_the_operations_in_api_docs(
 ) -> None:
     async with scene(library, tmp_path, request) as s:
         assert await s.client.do("operations", "endpoints") == [
-            *("get", "list", "listByTech", "refer", "referToEndpoint", "sendMessage", "sendMessageToEndpoint")
+            *(
+                "contacts",
+                "get",
+                "list",
+                "listByTech",
+                "refer",
+                "referToEndpoint",
+                "sendMessage",
+                "sendMessageToEndpoint",
+            )
         ]
         assert {"subscribe", "unsubscribe"} <= set(await s.client.do("operations", "applications"))
 

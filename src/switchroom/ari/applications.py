@@ -223,7 +223,10 @@ class Applications:
             recalled = self._memories.recall(name)
             if recalled is not None and resumes:
                 missed.append((application, recalled))
-            application.memory = None
+            if application.memory is not None:
+                # What was kept for its return has served.
+                application.memory = None
+                self._end_transient(application)
             application.resumes = resumes
             application.socket = socket
             socket.applications.append(application)
@@ -242,7 +245,9 @@ class Applications:
 
     def _replay(self, application: Application, recalled: Recalled, socket: Receiver) -> None:
         if recalled.lost != 0:
-            application.tell(self._renderer.events_lost(recalled.lost, recalled.since, self._clock.wall()))
+            # As it is about what is missing, no filter makes it missing, too.
+            marker = self._renderer.events_lost(recalled.lost, recalled.since, self._clock.wall())
+            socket.send(marker.before + application.label + marker.after)
         socket.replay(recalled.events)
 
     def expect(self, names: Iterable[str], *, everything: bool) -> None:
@@ -282,10 +287,13 @@ class Applications:
 
     def _rest(self, application: Application) -> None:
         """It has neither WebSocket nor memory: what was subscribed for them ends, and without more so does it."""
-        application.sources -= application.transient
-        application.transient.clear()
+        self._end_transient(application)
         if application.sources:
             self._by_name[application.name] = application
+
+    def _end_transient(self, application: Application) -> None:
+        application.sources -= application.transient
+        application.transient.clear()
 
     def subscribe(self, application: Application, sources: Iterable[tuple[str, str]]) -> None:
         """Adds subscriptions that last until they are taken back.

@@ -42,3 +42,6 @@ MAX_SHARED = 16_384
 #: Bytes of a database that is read through for damage when it is opened: a quarter of a second. Damage in a larger
 #: one shows when the place is read.
 MAX_CHECKED = 256 * 1024 * 1024
+
+#: Messages that have ended and are still known without a state folder: an hour of a busy installation, 5 MB.
+MAX_ENDED = 10_000

@@ -11,7 +11,7 @@ from itertools import islice
 from switchroom.core.storage import StoreUnavailable
 from switchroom.model.endpoint import Contact
 from switchroom.model.record import MessageRecord, MessageState
-from switchroom.store.limits import MAX_OWED
+from switchroom.store.limits import MAX_ENDED, MAX_OWED
 from switchroom.store.packing import ended, pack_contact, pack_message, unpack_contact, unpack_message
 
 
@@ -70,6 +70,8 @@ class MemoryStoreJournal:
         self._sequence = 0
         self._packed: dict[int, bytes] = {}
         self._sequences: dict[str, int] = {}
+        #: Sequence, id and end of each message that has ended, in the order they ended.
+        self._ended: dict[int, tuple[str, float]] = {}
 
     async def accept(self, record: MessageRecord) -> None:
         self._store.check()
@@ -81,11 +83,16 @@ class MemoryStoreJournal:
         self._packed[record.sequence] = pack_message(record)
 
     def update(self, record: MessageRecord, changed: Sequence[int] = ()) -> None:
-        sequence, packed = record.sequence, pack_message(record)
+        sequence, packed, identity, end = record.sequence, pack_message(record), record.id, ended(record)
 
         def change() -> None:
-            if sequence in self._packed:
-                self._packed[sequence] = packed
+            if sequence not in self._packed:
+                return
+            self._packed[sequence] = packed
+            if end is not None:
+                self._ended[sequence] = (identity, end)
+                if len(self._ended) > MAX_ENDED:
+                    self._forget(next(iter(self._ended)))
 
         self._store.write(change)
 
@@ -126,15 +133,14 @@ class MemoryStoreJournal:
 
     async def purge(self, finished_before: float) -> int:
         self._store.check()
-        old = []
-        for packed in self._packed.values():
-            record = unpack_message(packed)
-            end = ended(record)
-            if end is not None and end < finished_before:
-                old.append(record)
-        for record in old:
-            del self._packed[record.sequence], self._sequences[record.id]
+        old = [sequence for sequence, (_, end) in self._ended.items() if end < finished_before]
+        for sequence in old:
+            self._forget(sequence)
         return len(old)
+
+    def _forget(self, sequence: int) -> None:
+        identity, _ = self._ended.pop(sequence)
+        del self._packed[sequence], self._sequences[identity]
 
 
 class MemoryStoreContacts:
@@ -161,6 +167,21 @@ class MemoryStoreContacts:
             for key in sorted(self._packed)
             if key[0] == technology
         ]
+
+
+class UnkeptContacts:
+    """``core.storage.ContactStore`` of a server without a state folder: contacts are in its registry, and
+    there is nothing that a copy of them would survive.
+    """
+
+    def save(self, technology: str, contact: Contact, expires: float) -> None:
+        """Nothing to do."""
+
+    def forget(self, technology: str, aor: str, uri: str) -> None:
+        """Nothing to do."""
+
+    async def load(self, technology: str) -> list[tuple[Contact, float]]:
+        return []
 
 
 class MemoryStoreObjects:

@@ -158,6 +158,28 @@ async def test_the_filter_holds_for_what_is_kept(edge: Edge) -> None:
     await wire.close()
 
 
+async def test_no_filter_hides_that_something_is_missing(edge: Edge) -> None:
+    wire = await edge.listen(ALL)
+    await edge.ask("PUT", "/ari/applications/a/eventFilter", body=b'{"allowed":[{"type":"TextMessageReceived"}]}')
+    await gone(edge, wire)
+    for number in range(MEMORY_EVENTS + 1):
+        say(edge, str(number))
+    wire = await edge.listen(ALL)
+    assert await bodies(wire, 2) == ["EventsLost", "1"]
+    await wire.close()
+
+
+async def test_what_is_subscribed_for_a_connection_ends_with_it(edge: Edge) -> None:
+    wire = await edge.listen(ALL)
+    await gone(edge, wire)
+    say(edge, "missed")
+    wire = await edge.listen(ALL.replace("subscribeAll=true&", ""))
+    assert await bodies(wire, 1) == ["missed"]
+    (application,) = (await edge.ask("GET", "/ari/applications")).json
+    assert application["endpoint_ids"] == []
+    await wire.close()
+
+
 async def test_several_applications_each_get_theirs(edge: Edge) -> None:
     path = "/ari/events?app=a,b&resume=true"
     wire = await edge.listen(path)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from switchroom.cli import application, main
+from switchroom.cli import main
+from switchroom.cli.application import application
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md"))

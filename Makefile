@@ -1,6 +1,6 @@
 # What can be done here; `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench fuzz soak lock clean
+.PHONY: help run test check format bench fuzz soak sim lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -23,9 +23,13 @@ bench: .venv/dev.stamp ## measure throughput and CPU per operation
 fuzz: .venv/dev.stamp ## throw new damaged input at the parsers for MINUTES=5
 	@.ci/fuzz
 
-soak: .venv/dev.stamp ## play the scenes of the bench for long, and 500 made-up requests for each ARI operation
+soak: .venv/dev.stamp ## the bench for long, 500 made-up requests for each ARI operation, 200 crashes
 	@.ci/peers sipp:sip-tester wrk:wrk && .venv/bin/python bench/run --seconds 600 --operations 500000
 	@SWITCHROOM_EXAMPLES=500 .venv/bin/pytest tests/security/test_s32.py
+	@CRASH_ROUNDS=200 .venv/bin/pytest -s tests/wire/test_crash.py
+
+sim: .venv/dev.stamp ## play SEEDS=20000 simulated worlds of phones, a bad network and a failing store
+	@PYTHONPATH=tests:src .venv/bin/python -m simulation $(or $(SEEDS),20000)
 
 lock: .venv/dev.stamp ## choose the newest versions of all dependencies and pin them with hashes
 	@.ci/lock

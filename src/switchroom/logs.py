@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-#: C0, DEL and C1 but nothing printable (threats.md S35).
+#: C0, DEL and C1 but nothing printable.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 #: The same but for the line ends of a traceback.
 _CONTROL_IN_TRACEBACK = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")

@@ -33,6 +33,7 @@ from switchroom.core.registry import Registry
 from switchroom.core.schedule import Schedule
 from switchroom.core.storage import ContactStore, StoreUnavailable
 from switchroom.core.technologies import Technologies
+from switchroom.core.tokens import Ids, Tokens
 from switchroom.iax2 import open_socket
 from switchroom.listeners import Listeners
 from switchroom.logs import configure_logs
@@ -95,10 +96,12 @@ class Server:
         self._state = state
         self._directory = directory
         self._clock = SystemClock()
+        self._tokens = Tokens()
+        self._ids = Ids(self._tokens, self._clock)
         self._bus = Bus()
         self._registry = Registry(self._clock)
         self._technologies = Technologies()
-        self._referrals = Referrals(self._technologies, self._clock, self._bus)
+        self._referrals = Referrals(self._technologies, self._clock, self._bus, self._ids)
         self._messages: Messages | None = None
         self._addresses = Addresses(self._registry)
         self._sip: list[SipTechnology] = []
@@ -125,6 +128,7 @@ class Server:
             self._schedule,
             self._bus,
             terms,
+            self._ids,
             addresses=self._addresses,
         )
         crossing = Crossing(self._addresses, messages, self._clock)
@@ -192,7 +196,7 @@ class Server:
             schedule=self._schedule,
             contacts=contacts,
             resolver=Resolver(),
-            token=_token(),
+            token=self._tokens,
             secret=secrets.token_bytes(32),
             random=SystemRandom(),
             node=secrets.token_hex(2),
@@ -429,11 +433,6 @@ def _settle_memory() -> None:
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     gc.enable()
-
-
-def _token() -> Callable[[], str]:
-    """Unguessable text for tags, branches and Call-IDs: 16 hex digits."""
-    return partial(secrets.token_hex, 8)
 
 
 def _entity_id() -> str:

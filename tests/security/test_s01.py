@@ -178,7 +178,7 @@ _MUTATIONS: dict[str, Callable[[str], str | list[str] | None]] = {
     "a whole message": lambda value: value + "\r\n\r\nOPTIONS sip:x SIP/2.0\r\nVia: SIP/2.0/UDP x\r\n\r\n",
 }
 
-#: The fewest cases the matrix is to have (threats.md S01).
+#: The fewest cases the matrix is to have (SECURITY.md S01).
 _CASES = 2400
 #: Cases and bytes that are sent between two probes.
 _BATCH = 25

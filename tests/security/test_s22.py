@@ -18,7 +18,7 @@ from support.server import RunningServer, running_server
 from support.transports import addresses, write_transports
 from support.wait import until
 
-#: More than one connection may ever cost (threats.md S22), and what Python itself takes meanwhile.
+#: More than one connection may ever cost (SECURITY.md S22), and what Python itself takes meanwhile.
 ONE_CONNECTION = 1_000_000
 SLACK = 8_000_000
 

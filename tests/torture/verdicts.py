@@ -64,7 +64,7 @@ VERDICTS = {
     "noreason": _verdict(ACCEPTED, SILENCE, "RFC: a parser must accept it. A response that answers no request."),
     # ---- RFC 4475 3.1.2, invalid
     "badinv01": _verdict(
-        400, SILENCE, "RFC: 400. Without a Via that can be understood there is nobody to answer (charter: silence)."
+        400, SILENCE, "RFC: 400. Without a Via that can be understood there is nobody to answer (silence)."
     ),
     "clerr": _verdict(400, 400, "RFC: 400 over UDP for a Content-Length beyond the datagram."),
     "ncl": _verdict(400, 400, "RFC: an error for a negative Content-Length."),

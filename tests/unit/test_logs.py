@@ -1,4 +1,4 @@
-"""Logs: one event one line, and nothing a peer wrote reaches a terminal as a command (threats.md S35)."""
+"""Logs: one event one line, and nothing a peer wrote reaches a terminal as a command."""
 
 from __future__ import annotations
 

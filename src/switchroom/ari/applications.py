@@ -2,7 +2,7 @@
 
 An application has a name, at most one WebSocket, subscriptions and an event filter. It lives while it
 has a WebSocket or a subscription that was asked for; what ``subscribeAll`` subscribed ends with the
-WebSocket. It gets each event once, however its subscriptions overlap (charter ruling 12).
+WebSocket. It gets each event once, however its subscriptions overlap (docs/rulings.md 12).
 """
 
 from __future__ import annotations

@@ -51,6 +51,8 @@ class Services(NamedTuple):
     started: float
     #: The path of the API, as ``/prefix/ari``.
     root: str
+    #: How ETag lines of this run of the server begin.
+    tag: bytes
 
 
 class Call:
@@ -107,7 +109,7 @@ class Call:
         return dict(self.query)
 
     def take_text_body(self) -> str | None:
-        """The body itself as text, when it is marked JSON and is no JSON object (charter ruling 3).
+        """The body itself as text, when it is marked JSON and is no JSON object (docs/rulings.md 3).
 
         Only without a ``body`` parameter, and not in strict mode. The body counts as read then.
         """
@@ -155,7 +157,7 @@ class Call:
         return None if value is None else _plain(name, value)
 
     def required(self, name: str) -> str:
-        """A text parameter that must be there and not be empty (charter ruling 1)."""
+        """A text parameter that must be there and not be empty (docs/rulings.md 1)."""
         value = self.text(name)
         if not value:
             raise Refusal(400, f"{name[:1].upper()}{name[1:]} must be specified")

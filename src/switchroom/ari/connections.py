@@ -28,7 +28,7 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 class Connection(web.RequestHandler):
     """One client's connection."""
 
-    __slots__ = ("congested", "on_relief")
+    __slots__ = ("congested", "on_relief", "silent")
 
     def __init__(self, manager: Connections, **options: Any) -> None:
         super().__init__(manager, **options)
@@ -36,9 +36,12 @@ class Connection(web.RequestHandler):
         self.congested = False
         #: Called when the transport takes more again.
         self.on_relief: Callable[[], None] | None = None
+        #: No request has come whole yet.
+        self.silent = True
 
     def heard(self) -> None:
-        """A request has come whole."""
+        """A request has come whole, the first."""
+        self.silent = False
         assert isinstance(self._manager, Connections)
         self._manager.silent.pop(self, None)
 

@@ -1,4 +1,4 @@
-"""The operations on endpoints: the seven of ARI (charter section 1), and where an endpoint is reached."""
+"""The operations on endpoints: the seven of ARI (docs/ari.md), and where an endpoint is reached."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _link(
 
 def _tag(call: Call, revision: int) -> bytes:
     """The ETag line of what last changed in a revision; revisions count from the start of the server."""
-    return b'ETag: "%x-%x"\r\n' % (int(call.services.started * 1000), revision)
+    return b'%b%x"\r\n' % (call.services.tag, revision)
 
 
 def _unless_known(call: Call, tag: bytes) -> Reply | None:

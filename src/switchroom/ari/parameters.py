@@ -10,7 +10,7 @@ import msgspec
 from switchroom.ari.errors import Refusal
 from switchroom.ari.limits import JSON_DEPTH, LIST_VALUES, PARAMETERS
 
-#: Words for true, as Asterisk; and their opposites. Anything else is no boolean (charter ruling 1).
+#: Words for true, as Asterisk; and their opposites. Anything else is no boolean (docs/rulings.md 1).
 _TRUE = frozenset(("yes", "true", "y", "t", "1", "on"))
 _FALSE = frozenset(("no", "false", "n", "f", "0", "off", ""))
 

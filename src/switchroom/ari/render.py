@@ -159,7 +159,7 @@ def _peer(event: PeerStatusChange) -> dict[str, str]:
 
 
 def message_document(record: MessageRecord) -> dict[str, Any]:
-    """A message we were asked to send, and how far it got (charter section 3)."""
+    """A message we were asked to send, and how far it got (docs/ari.md)."""
     return {
         "id": record.id,
         "from": record.sender,
@@ -185,7 +185,7 @@ def _delivery(delivery: DeliveryRecord) -> dict[str, Any]:
 
 
 def referral_document(record: ReferralRecord) -> dict[str, Any]:
-    """A referral, and how far it got (charter section 3)."""
+    """A referral, and how far it got (docs/ari.md)."""
     return {
         "id": record.id,
         "from": record.sender,

@@ -56,7 +56,7 @@ class Router:
         """The place of a raw path below ``/ari`` and its variable segments, decoded; None for no place.
 
         The path is split before it is decoded, so an encoded slash is part of a name; except between
-        technology and resource, where some clients encode it (charter ruling 11).
+        technology and resource, where some clients encode it (docs/rulings.md 11).
         """
         segments = path.split("/")[1:]
         if len(segments) > 1 and segments[0] == "endpoints" and "%" in segments[1] and not self._strict:

@@ -58,7 +58,7 @@ class Route:
     headers: Mapping[str, str] = field(default_factory=dict)
     #: Status of success; 0: 200 with a response, 204 without.
     success: int = 0
-    #: Another method that does the same, unless strict (charter ruling 11). Not in Allow, not documented.
+    #: Another method that does the same, unless strict (docs/rulings.md 11). Not in Allow, not documented.
     alias: str = ""
 
     def __post_init__(self) -> None:

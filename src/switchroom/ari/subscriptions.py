@@ -23,7 +23,7 @@ async def get_application(call: Call) -> Reply:
 
 
 async def subscribe(call: Call) -> Reply:
-    """All sources or none (charter ruling 12)."""
+    """All sources or none (docs/rulings.md 12)."""
     texts = _event_sources(call)
     application = _application(call)
     found: list[Source] = []

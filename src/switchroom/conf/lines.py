@@ -1,7 +1,7 @@
 """The lines of Asterisk's configuration files: sections, options, directives.
 
 Reading goes on after a mistake, so that one run shows all of them; what Asterisk gives a whole file up for
-is a fatal problem, except where only one section is hit (charter ruling 15).
+is a fatal problem, except where only one section is hit (docs/rulings.md 15).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Tables of options: what each is called, how its text is understood, which field it sets.
 
 A table also names the options that are accepted without an effect here, so that an unknown one is surely a
-mistake. An option that can not be understood leaves its field alone (charter ruling 15).
+mistake. An option that can not be understood leaves its field alone (docs/rulings.md 15).
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ class Addresses:
 
     def named(self, sender: str, technology: str) -> str:
         """A ``from`` of a caller: an endpoint of another technology (``pjsip:alice``) as ``technology`` calls it,
-        anything else as it is (charter ruling 5).
+        anything else as it is (docs/rulings.md 5).
         """
         prefix, colon, resource = sender.partition(":")
         own = self._registry.technology(prefix) if colon else None

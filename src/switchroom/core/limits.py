@@ -55,3 +55,6 @@ MAX_CONVERSATIONS = 10_000
 
 #: Messages read back at a time at start: all at once would need memory that is never given back.
 RESTORED = 2_000
+
+#: Random bytes drawn from the operating system at a time: 1,024 tokens.
+TOKEN_PAGE = 8_192

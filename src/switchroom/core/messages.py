@@ -42,7 +42,7 @@ _BACK = (ContactStatus.NON_QUALIFIED, ContactStatus.REACHABLE)
 
 
 class SendOptions(NamedTuple):
-    """What a caller may ask beside the text (charter section 3). None: the settings decide."""
+    """What a caller may ask beside the text (docs/ari.md). None: the settings decide."""
 
     #: The caller's own id: the same id with the same content again is the same message.
     message_id: str | None = None

@@ -1,4 +1,4 @@
-"""Where packets may go (charter ruling 7): judged on the resolved address that is sent to."""
+"""Where packets may go (docs/rulings.md 7): judged on the resolved address that is sent to."""
 
 from __future__ import annotations
 

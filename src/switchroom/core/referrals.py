@@ -40,7 +40,7 @@ class Referrals:
         to_self: bool = False,
         display_name: str | None = None,
     ) -> Referral:
-        """Refers ``to`` (``pjsip:carol``) to ``refer_to`` (an endpoint or a URI, charter ruling 6).
+        """Refers ``to`` (``pjsip:carol``) to ``refer_to`` (an endpoint or a URI, docs/rulings.md 6).
 
         Raises:
             InvalidParameter: a value can not be used as asked.

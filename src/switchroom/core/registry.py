@@ -1,6 +1,6 @@
 """Who exists and where they are reached: endpoints, addresses of record, contacts.
 
-Every change returns the events it causes, in the order Asterisk publishes them (spec/ari-http.md 3.6);
+Every change returns the events it causes, in the order Asterisk publishes them (docs/events.md);
 the caller publishes them. An endpoint is online while any of its addresses of record is available:
 one with a contact when it is not qualified, one with a reachable contact when it is.
 """
@@ -86,7 +86,7 @@ class Registry:
         return self._technologies.get(name.upper())
 
     def get(self, technology: str, resource: str) -> Endpoint | None:
-        """An endpoint; the technology in any case, the resource exactly (charter ruling 4)."""
+        """An endpoint; the technology in any case, the resource exactly (docs/rulings.md 4)."""
         record = self._records.get(EndpointId(technology.upper(), resource))
         return record.snapshot if record else None
 

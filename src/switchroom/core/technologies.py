@@ -14,7 +14,7 @@ def new_id() -> str:
 
 
 class Technologies:
-    """The technologies that run, found by any spelling of their name (charter ruling 4)."""
+    """The technologies that run, found by any spelling of their name (docs/rulings.md 4)."""
 
     def __init__(self) -> None:
         self._by_name: dict[str, Technology] = {}

@@ -1,6 +1,6 @@
 """Settings, frozen, as read from Asterisk's configuration files; each knows the file and line it came from.
 
-``conf`` makes them, ``tech``, ``ari`` and ``server`` use them. Defaults are Asterisk's unless charter.md
+``conf`` makes them, ``tech``, ``ari`` and ``server`` use them. Defaults are Asterisk's unless docs/rulings.md
 rules otherwise. Times are seconds.
 """
 
@@ -373,7 +373,7 @@ class AriSettings(msgspec.Struct, frozen=True, kw_only=True):
 class SwitchroomSettings(msgspec.Struct, frozen=True, kw_only=True):
     """switchroom.conf: what is ours."""
 
-    #: Turns the leniences of charter ruling 11 off.
+    #: Turns the leniences of docs/rulings.md 11 off.
     strict: bool = False
     #: ``all``: a text goes to every reachable contact; ``first``: to the best, the next when it fails.
     fork: str = "all"

@@ -55,7 +55,7 @@ MAX_UNPROVEN_PER_ADDRESS: Final = 256
 #: File descriptors left to HTTP, the store and name servers when connections would take all there are.
 RESERVED_DESCRIPTORS: Final = 512
 
-#: Seconds until the first whole message must have come (threats.md S23).
+#: Seconds until the first whole message must have come (SECURITY.md S23).
 FIRST_MESSAGE_SECONDS: Final = 10.0
 
 #: Seconds a TLS handshake may take.
@@ -73,7 +73,7 @@ MAX_CONNECTING: Final = 256
 #: Seconds without use after which a connection we opened is closed: longer than any transaction of 32 s.
 OUTGOING_IDLE_SECONDS: Final = 40.0
 
-#: Bytes that wait for a peer that does not read; then it is disconnected (threats.md S22).
+#: Bytes that wait for a peer that does not read; then it is disconnected (SECURITY.md S22).
 MAX_UNSENT: Final = 256 * 1024
 
 #: Connections accepted in one wake-up: the loop's other work waits no longer than these take.

@@ -1,6 +1,6 @@
 """The files of a database belong to one server and to nobody else: modes, and a lock.
 
-Files are 0600, a folder made here is 0700 (threats.md S42); a folder that was there keeps its mode, for it may
+Files are 0600, a folder made here is 0700 (SECURITY.md S42); a folder that was there keeps its mode, for it may
 hold what is not ours. The lock is the kernel's, so that it ends with the process, however that ends.
 """
 

@@ -1,4 +1,4 @@
-"""Messages and referrals over ARI: followed, listed, taken back, subscribed to (charter section 3)."""
+"""Messages and referrals over ARI: followed, listed, taken back, subscribed to (docs/ari.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where packets may go (charter ruling 7)."""
+"""Where packets may go (docs/rulings.md 7)."""
 
 from __future__ import annotations
 

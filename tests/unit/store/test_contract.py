@@ -260,7 +260,7 @@ async def test_objects_keep_their_place(store: Store) -> None:
     assert [(kind, name) for kind, name, _ in await store.objects.all()][-1] == ("res_pjsip/endpoint", "c")
 
 
-# ---- failure (threats.md R04)
+# ---- failure
 
 
 async def test_a_store_that_fails_refuses_with_its_reason(store: Store) -> None:

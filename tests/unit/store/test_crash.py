@@ -1,4 +1,4 @@
-"""kill -9 while messages are accepted: what was said to be accepted is there (threats.md R03)."""
+"""kill -9 while messages are accepted: what was said to be accepted is there."""
 
 from __future__ import annotations
 

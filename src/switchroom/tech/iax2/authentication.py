@@ -1,7 +1,7 @@
 """Who may: call tokens, access lists, secrets, and how often somebody may be wrong.
 
 A stranger, a name that does not register and an address that is not permitted get the same challenge as everybody,
-and the same refusal after it (threats.md S10).
+and the same refusal after it (SECURITY.md S10).
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class Unbind(NamedTuple):
 
 class Answer(NamedTuple):
     """A response to send, and the changes that go with it. ``stateless``: nothing is remembered, a
-    retransmission is judged anew (challenges, threats.md S19).
+    retransmission is judged anew (challenges, SECURITY.md S19).
     """
 
     status: int

@@ -121,7 +121,7 @@ class Authenticator:
                     matched = candidate
                     break
         if not tried:
-            # The same digest work is done for a name that does not exist (threats.md S11).
+            # The same digest work is done for a name that does not exist.
             verify(credentials, self._decoy.ha1(algorithm) or "", request.method, request.body)
         if matched is None or not names_target(credentials, request.uri):
             return Proof.UNPROVEN
@@ -138,7 +138,7 @@ class Authenticator:
         """WWW-Authenticate headers, one for each algorithm, the preferred first (RFC 8760 2.4).
 
         A stranger is shown what some endpoint would be, always the same for one name: a realm or algorithm
-        of its own would else tell who exists (threats.md S10).
+        of its own would else tell who exists (SECURITY.md S10).
         """
         source = incoming.flow.host
         credentials = self._directory.credentials(endpoint) if endpoint is not None else ()

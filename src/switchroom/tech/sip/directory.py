@@ -20,7 +20,7 @@ from switchroom.wire.sip.digest import hash_ha1
 
 class Credential:
     """An ``auth`` section ready to verify with: HA1 by algorithm, made before anybody asks, so that the first
-    guess at a name takes as long as the next (threats.md S11).
+    guess at a name takes as long as the next.
     """
 
     __slots__ = ("_ha1", "algorithms", "nonce_lifetime", "realm", "settings", "username")
@@ -123,7 +123,7 @@ class Directory:
         self.identifiers = tuple(self._identifiers())
 
     def _identifiers(self) -> list[str]:
-        """The ways to identify that can find anybody, in order; those not listed go last (spec/sip.md 6.6)."""
+        """The ways to identify that can find anybody, in order; those not listed go last (as Asterisk does)."""
         listed = self.general.endpoint_identifier_order
         useful = {
             "username": True,
@@ -200,7 +200,7 @@ class Directory:
         return None
 
     def by_name(self, user: str, domain: str) -> SipEndpointSettings | None:
-        """The endpoint ``user@domain``, ``user@alias-target`` or ``user`` (spec/sip.md 6.6)."""
+        """The endpoint ``user@domain``, ``user@alias-target`` or ``user`` (as Asterisk does)."""
         endpoints = self.endpoints
         if self._multi_domain:
             found = endpoints.get(f"{user}@{domain}")
@@ -241,7 +241,7 @@ class Directory:
         return [auths[name] for name in endpoint.outbound_auth if name in auths]
 
     def aor_for(self, endpoint: SipEndpointSettings, user: str, domain: str) -> AorSettings | None:
-        """The endpoint's own address of record that a To header means (spec/sip.md 6.1)."""
+        """The endpoint's own address of record that a To header means (as Asterisk)."""
         for name in (f"{user}@{domain}", f"{user}@{self.settings.domain_aliases.get(domain, '')}", user):
             if name in endpoint.aors:
                 return self.aors.get(name)

@@ -1,7 +1,7 @@
 """Requests we send, each brought to its end: the right address, challenges answered, a final answer.
 
 An ``Exchange`` is one request to one target. It goes to the first address that answers; 401 and 407 are
-answered from ``outbound_auth`` for the configured realm alone, at most twice (threats.md S37).
+answered from ``outbound_auth`` for the configured realm alone, at most twice.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ class Exchanges:
         registered over, the URI itself.
 
         Raises:
-            InvalidParameter: no transport goes there, no packet may (charter ruling 7), or the connection is closed.
+            InvalidParameter: no transport goes there, no packet may (docs/rulings.md 7), or the connection is closed.
         """
         proxy = endpoint.outbound_proxy or proxy
         routes: tuple[str, ...] = contact.path if contact is not None else ()
@@ -368,7 +368,7 @@ class Exchanges:
             return None
         defaults = self._directory.general.default_auth_algorithms_uac
         for auth in auths:
-            # An empty or "*" realm is the administrator's word that any realm may ask (spec/sip.md 7.4).
+            # An empty or "*" realm is the administrator's word that any realm may ask (as Asterisk).
             if auth.realm not in ("", "*") and auth.realm.lower() != challenge.realm.lower():
                 continue
             if challenge.algorithm not in (auth.algorithms_uac or defaults):

@@ -1,4 +1,4 @@
-"""Who sent a request: identification (spec/sip.md 6.6). It proves nothing; authentication does."""
+"""Who sent a request: identification (as Asterisk does). It proves nothing; authentication does."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _by_auth_username(directory: Directory, incoming: RequestReceived) -> SipEnd
     endpoint = directory.by_name(username, request.from_.uri.host)
     if endpoint is None or "auth_username" not in endpoint.identify_by:
         return None
-    # Whoever calls themselves by another endpoint's name has to prove that they are that one (threats.md S13).
+    # Whoever calls themselves by another endpoint's name has to prove that they are that one (SECURITY.md S13).
     named = directory.by_name(request.from_.uri.unescaped_user, request.from_.uri.host)
     return endpoint if named is None or named is endpoint else None
 

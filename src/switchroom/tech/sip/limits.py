@@ -15,7 +15,7 @@ MAX_PATH = 2048
 #: A User-Agent or instance kept with a contact, in characters; nobody reads more, and contacts are many.
 MAX_SHOWN = 255
 
-#: Bytes of a text that is taken in; charter ruling 13.
+#: Bytes of a text that is taken in; docs/rulings.md 13.
 MAX_TEXT = 65_536
 
 #: Request-URI, headers and body that fit a UDP datagram together with what is added when they are sent, in bytes.
@@ -41,7 +41,7 @@ FAILURE_WINDOW = 60.0
 #: names costs memory no further.
 MAX_FAILURE_ENTRIES = 10_000
 
-#: Rounds of 401 or 407 answered for one request (threats.md S37).
+#: Rounds of 401 or 407 answered for one request.
 MAX_CHALLENGES = 2
 
 #: Times a request is sent on by 3xx answers to 3xx answers; Asterisk's bound.

@@ -20,7 +20,7 @@ from switchroom.wire.sip.events import RequestReceived
 from switchroom.wire.sip.headers import CANONICAL, NameAddr
 from switchroom.wire.sip.message import Request
 
-#: Left out of what apps see (charter ruling 14).
+#: Left out of what apps see (docs/rulings.md 14).
 _CREDENTIALS = ("authorization", "proxy-authorization")
 
 
@@ -156,7 +156,7 @@ def _shown(target: Target, exchange: Exchange) -> str:
 
 
 def received_text(incoming: RequestReceived, endpoint: SipEndpointSettings) -> ReceivedText:
-    """What apps see of a text (spec/ari-http.md 3.4, with charter rulings 13 and 14)."""
+    """What apps see of a text (docs/events.md, with docs/rulings.md 13 and 14)."""
     request = incoming.request
     flow = incoming.flow
     variables = {"PJSIP_RECVADDR": host_port(flow.host, flow.port), "PJSIP_TRANSPORT": flow.transport}

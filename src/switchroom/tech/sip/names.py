@@ -1,4 +1,4 @@
-"""Whom a caller means: the destination, sender and referral target texts of ARI (charter rulings 5 to 7).
+"""Whom a caller means: the destination, sender and referral target texts of ARI (docs/rulings.md 5 to 7).
 
 Everything here is decided on text and configuration; nothing is sent and no name is resolved.
 """
@@ -73,7 +73,7 @@ class Names:
         return list(found.values())
 
     def destination(self, text: str, *, by_name: bool = False) -> list[Target]:
-        """The grammar of spec/sip.md 1.2. All contacts it means, at least one.
+        """Asterisk's grammar of destinations. All contacts it means, at least one.
 
         Raises:
             EndpointNotFound: no such endpoint or no default endpoint for a URI; NoContact: an endpoint without one.
@@ -152,7 +152,7 @@ class Names:
         return listener.own_host(peer) if port == DEFAULT_PORT else f"{listener.own_host(peer)}:{port}"
 
     def sender(self, text: str, destination: SipEndpointSettings, own: str) -> NameAddr:
-        """The From header's name and URI (charter ruling 5, spec/sip.md 1.6), without a tag.
+        """The From header's name and URI (docs/rulings.md 5, as Asterisk), without a tag.
 
         ``own`` is our address towards the destination, as ``own()`` gives it. A name in quotes is a user that an
         answer has to come back to, whatever it looks like: with our port.
@@ -184,7 +184,7 @@ class Names:
         return _from(user, domain)
 
     def _from_endpoint(self, endpoint: SipEndpointSettings, host: str) -> NameAddr:
-        """``from_user`` with a domain of its own is used whole, unless ``disable_multi_domain`` (spec/sip.md 1.6)."""
+        """``from_user`` with a domain of its own is used whole, unless ``disable_multi_domain`` (as Asterisk)."""
         user, domain = endpoint.from_user or endpoint.name, endpoint.from_domain or host
         if "@" in endpoint.from_user and not self._directory.general.disable_multi_domain:
             user, _, domain = endpoint.from_user.rpartition("@")
@@ -196,7 +196,7 @@ class Names:
     # ---- what a phone is referred to
 
     def referred(self, text: str, *, to_self: bool, own: str, display: str | None) -> NameAddr:
-        """The Refer-To header (charter ruling 6). ``own`` is our ``host:port`` towards the phone."""
+        """The Refer-To header (docs/rulings.md 6). ``own`` is our ``host:port`` towards the phone."""
         if not text:
             raise InvalidParameter("refer_to must be specified")
         refuse_control("refer_to", text)
@@ -261,7 +261,7 @@ def request_uri(uri: Uri, endpoint: SipEndpointSettings) -> str:
 
 
 def to_header(target: Target) -> NameAddr:
-    """The To header of a request to ``target``: no port, no parameters (spec/sip.md 1.5)."""
+    """The To header of a request to ``target``: no port, no parameters (as Asterisk)."""
     uri = target.uri
     return NameAddr(target.display, Uri("sip", uri.user, None, uri.host, None), {})
 

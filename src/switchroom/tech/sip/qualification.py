@@ -1,4 +1,4 @@
-"""Qualify: OPTIONS to contacts, so that it is known who can be reached (spec/sip.md 5.2)."""
+"""Qualify: OPTIONS to contacts, so that it is known who can be reached (as Asterisk)."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ class Registrar:
             known = _find(aor.contacts, uri, text)
             if known is not None and known.call_id == call_id and cseq <= known.cseq:
                 raise Refused(400, "CSeq Out Of Order")
-            # The first spelling of a URI stays (spec/sip.md 6.2).
+            # The first spelling of a URI stays (as Asterisk).
             if known is not None:
                 text = known.uri
             elif changes:
@@ -208,7 +208,7 @@ class Registrar:
     def _make_room(
         self, settings: AorSettings, aor: AddressOfRecord, changes: list[Bind | Unbind]
     ) -> list[Bind | Unbind]:
-        """``max_contacts``, ``remove_existing`` and ``remove_unavailable`` (spec/sip.md 6.2)."""
+        """``max_contacts``, ``remove_existing`` and ``remove_unavailable`` (as Asterisk)."""
         if len(aor.contacts) + len(changes) <= settings.max_contacts:
             return changes
         after = {uri: c for uri, c in aor.contacts.items() if not c.static}

@@ -424,9 +424,7 @@ class SipTechnology:
     # ---- texts in
 
     def _message(self, incoming: RequestReceived, endpoint: SipEndpointSettings) -> Answer | None:
-        """A MESSAGE: shown to the apps that listen, switched to whom it names, here or in another technology (charter
-        section 3).
-        """
+        """A MESSAGE: shown to the apps that listen, switched to whom it names, here or in another technology."""
         request = incoming.request
         if not self._driver.accepts_texts:
             return Answer(405, [("Allow", ALLOW)])
@@ -493,7 +491,7 @@ class SipTechnology:
         except EndpointNotFound:
             answer = Answer(480)
         except (Overloaded, Conflict, Full, StoreUnavailable) as error:
-            # The phone is told at once and may try again (threats.md R04).
+            # The phone is told at once and may try again.
             answer = Answer(503)
             log.warning("a text was not switched", target=str(to.endpoint), error=str(error))
         except InvalidParameter as error:
@@ -523,7 +521,7 @@ class SipTechnology:
         return f'"{alias}"'
 
     def carrier(self, beyond: str) -> str | None:
-        """Nobody: who is no endpoint here is not sent to for others (threats.md S13)."""
+        """Nobody: who is no endpoint here is not sent to for others (SECURITY.md S13)."""
         return None
 
     # ---- sending and time

@@ -1,4 +1,4 @@
-"""The ``variables`` of ARI as SIP headers (charter ruling 2, threats.md S06 and S07)."""
+"""The ``variables`` of ARI as SIP headers (docs/rulings.md 2, SECURITY.md S06 and S07)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Bounds of the XMPP side; each with the reason for its size. Times are seconds."""
 
-#: Bytes of one stanza that comes, its start and end included; charter ruling 13 takes texts of that size, and no
+#: Bytes of one stanza that comes, its start and end included; docs/rulings.md 13 takes texts of that size, and no
 #: server passes on more by default.
 MAX_STANZA = 65_536
 

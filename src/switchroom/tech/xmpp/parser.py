@@ -1,4 +1,4 @@
-"""The XML of a stream, read with every bound checked before anything is built (RFC 6120 section 11, threats.md S38).
+"""The XML of a stream, read with every bound checked before anything is built (RFC 6120 section 11, SECURITY.md S38).
 
 What RFC 6120 11.1 forbids ends the stream: comments, processing instructions, document types and their entities.
 """

@@ -128,7 +128,7 @@ class XmppTechnology:
     # ---- the walk in
 
     def text_received(self, account: Account, text: Text) -> None:
-        """A text: shown to the apps that listen, switched to the endpoint it names (charter section 3)."""
+        """A text: shown to the apps that listen, switched to the endpoint it names (docs/ari.md)."""
         endpoint = EndpointId(self.name, account.name)
         taken = account.settings.receive_texts and self._bus.takes(endpoint)
         origin = Address(endpoint, text.sender.bare)
@@ -169,7 +169,7 @@ class XmppTechnology:
 
 
 def received_text(account: Account, text: Text) -> ReceivedText:
-    """What apps see of a text (spec/ari-http.md 3.4): as in Asterisk, ``to`` is the name the account was given; a
+    """What apps see of a text (docs/events.md): as in Asterisk, ``to`` is the name the account was given; a
     component has many.
     """
     to = text.to.bare if account.settings.component else account.settings.username

@@ -16,7 +16,7 @@ PING = "urn:xmpp:ping"
 DISCO = "http://jabber.org/protocol/disco#info"
 STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"
 
-#: What no XML document can hold (XML 1.0 section 2.2); charter ruling 17.
+#: What no XML document can hold (XML 1.0 section 2.2); docs/rulings.md 17.
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 #: What would do harm in a line of a log or a reason phrase.

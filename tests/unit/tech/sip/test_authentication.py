@@ -18,7 +18,7 @@ def challenge(w: SipWorld, name: str) -> str:
 
 
 async def test_a_realm_of_ones_own_does_not_tell_who_exists() -> None:
-    """threats.md S10: every endpoint has a realm that is not the default one."""
+    """SECURITY.md S10: every endpoint has a realm that is not the default one."""
     names = ["alice", "bob"]
     w = await SipWorld(
         settings(

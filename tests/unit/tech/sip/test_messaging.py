@@ -1,4 +1,4 @@
-"""MESSAGE out and in (RFC 3428, charter rulings 5, 7, 8, 10, 13, 14)."""
+"""MESSAGE out and in (RFC 3428, docs/rulings.md 5, 7, 8, 10, 13, 14)."""
 
 from __future__ import annotations
 

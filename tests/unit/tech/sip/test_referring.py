@@ -1,4 +1,4 @@
-"""REFER out and its NOTIFYs (RFC 3515, charter rulings 6 and 8)."""
+"""REFER out and its NOTIFYs (RFC 3515, docs/rulings.md 6 and 8)."""
 
 from __future__ import annotations
 

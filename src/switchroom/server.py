@@ -65,7 +65,7 @@ log = structlog.get_logger(__name__)
 DRAIN = 2.0
 
 #: Objects made between two looks of the garbage collector, and how much rarer it looks at older ones.
-GC_THRESHOLDS = (50_000, 20, 50)
+GC_THRESHOLDS = (100_000, 50, 100)
 
 
 class StartError(Exception):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from itertools import islice
 
@@ -71,7 +72,7 @@ class MemoryStoreJournal:
         self._packed: dict[int, bytes] = {}
         self._sequences: dict[str, int] = {}
         #: Sequence, id and end of each message that has ended, in the order they ended.
-        self._ended: dict[int, tuple[str, float]] = {}
+        self._ended: OrderedDict[int, tuple[str, float]] = OrderedDict()
 
     async def accept(self, record: MessageRecord) -> None:
         self._store.check()

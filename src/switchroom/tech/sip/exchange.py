@@ -398,7 +398,9 @@ class Exchanges:
 
     def _end(self, exchange: Exchange, outcome: Outcome) -> None:
         self._close(exchange)
-        exchange.done(outcome)
+        # Who is told holds the exchange in turn: let go of, it needs no garbage collector.
+        done, exchange.done = exchange.done, _ignore
+        done(outcome)
 
     def _close(self, exchange: Exchange) -> None:
         self._open.discard(exchange)

@@ -21,6 +21,7 @@ from slixmpp.exceptions import IqError, IqTimeout
 from slixmpp.stanza import Iq, Message, Presence
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
+from slixmpp.xmlstream.resolver import default_resolver, resolve
 
 from switchroom.core.policy import is_loopback
 from switchroom.model.xmpp_settings import XmppAccountSettings
@@ -288,6 +289,18 @@ class ClientStream(Stream, ClientXMPP):
         else:
             self.default_port = settings.port
             self.connect()
+
+    async def get_dns_records(self, domain: str, port: int | None = None) -> list[tuple[str, str, str, int]]:
+        """RFC 6120 3.2.1 wants SRV without TLS too; slixmpp then asks for addresses only."""
+        if not self.enable_plaintext:
+            return await super().get_dns_records(domain, port)
+        return await resolve(
+            domain,
+            port or self.default_port,
+            services=list(self.starttls_services),
+            resolver=default_resolver(loop=self.loop),
+            loop=self.loop,
+        )
 
     def greet(self) -> None:
         settings = self.settings

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 from xml.etree.ElementTree import Element
 
 import pytest
+from slixmpp.xmlstream import xmlstream
 
 from support.wait import until
 from support.xmpp_server import MECHANISMS, PLAIN, SASL, SM, TLS, Connection, Script, Server, xmpp_server
@@ -247,6 +249,63 @@ async def test_a_server_that_is_not_there() -> None:
         assert "can not be reached" in (await recorder.loss())[0]
         assert len(recorder.losses) == 1
         stream.discard()
+
+
+class FakeDns:
+    """What slixmpp asks of aiodns: SRV records of one domain; every name is this machine's."""
+
+    def __init__(self, records: Mapping[str, Sequence[tuple[int, str, int]]]) -> None:
+        self._records = records
+        self.asked: set[str] = set()
+
+    async def query_dns(self, name: str, kind: str) -> Any:
+        assert kind == "SRV"
+        self.asked.add(name)
+        answer = [
+            SimpleNamespace(data=SimpleNamespace(priority=priority, weight=0, target=target, port=port))
+            for priority, target, port in self._records.get(name, ())
+        ]
+        return SimpleNamespace(answer=answer)
+
+    async def getaddrinfo(self, host: str, family: int) -> Any:
+        self.asked.add(host)
+        addresses = [b"127.0.0.1"] if family == socket.AF_INET and host else []
+        return SimpleNamespace(nodes=[SimpleNamespace(addr=(address, 0)) for address in addresses])
+
+
+@pytest.mark.parametrize("use_tls", [True, False])
+async def test_a_server_is_looked_up_in_dns(monkeypatch: pytest.MonkeyPatch, use_tls: bool) -> None:
+    features = f"<starttls xmlns='{TLS}'/>" if use_tls else SCRAM_AND_PLAIN
+    reached = asyncio.Event()
+
+    async def script(connection: Connection) -> None:
+        await connection.head(features=features)
+        await connection.until("<starttls" if use_tls else "</auth>")
+        reached.set()
+
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        async with xmpp_server(script) as server:
+            dns = FakeDns(
+                {
+                    # RFC 6120 3.2.1: a target "." says that there is no such service.
+                    "_xmpps-client._tcp.example.org": [(0, ".", 0)],
+                    "_xmpp-client._tcp.example.org": [
+                        (20, "second.example.org.", server.port),
+                        (10, "first.example.org.", closed.getsockname()[1]),
+                    ],
+                }
+            )
+            for module in (stream_module, xmlstream):
+                monkeypatch.setattr(module, "default_resolver", lambda loop: dns)
+            stream = open_stream(client(username="gateway@example.org", server_host="", use_tls=use_tls), Recorder())
+            stream.open()
+            await asyncio.wait_for(reached.wait(), 5)
+            await stream.close(0.1)
+            assert server.faults == []
+    assert "to='example.org'" in server.connections[0].said
+    names = {"_xmpp-client._tcp.example.org", "first.example.org", "second.example.org"}
+    assert dns.asked - {""} == names | ({"_xmpps-client._tcp.example.org"} if use_tls else set())
 
 
 async def test_a_server_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:

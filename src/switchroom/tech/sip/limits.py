@@ -61,3 +61,6 @@ SUBSCRIPTION_LIFE = 600.0
 
 #: Messages of one connection worked on before others have their turn; a pipeline of thousands waits in its socket.
 MESSAGES_PER_TURN = 32
+
+#: Contact URIs that are sent to and remembered as parsed: those of a large installation, a few hundred bytes each.
+CONTACT_URIS = 16_384

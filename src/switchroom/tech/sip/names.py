@@ -6,6 +6,7 @@ Everything here is decided on text and configuration; nothing is sent and no nam
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from switchroom.core.registry import Registry
@@ -13,6 +14,7 @@ from switchroom.model.endpoint import Contact, ContactStatus, EndpointId
 from switchroom.model.errors import EndpointNotFound, InvalidParameter, NoContact
 from switchroom.model.settings import SipEndpointSettings
 from switchroom.tech.sip.directory import Directory
+from switchroom.tech.sip.limits import CONTACT_URIS
 from switchroom.tech.sip.outbound import one_per_phone
 from switchroom.tech.sip.transports import Listener
 from switchroom.wire.sip.errors import SipError
@@ -248,7 +250,13 @@ def _targets(endpoint: SipEndpointSettings, contacts: list[Contact]) -> list[Tar
     contacts = one_per_phone(contacts)
     reachable = [c.status is not ContactStatus.UNREACHABLE for c in contacts]
     none = not any(reachable)
-    return [Target(endpoint, parse_uri(c.uri), c, "", r or none) for c, r in zip(contacts, reachable, strict=True)]
+    return [Target(endpoint, _contact_uri(c.uri), c, "", r or none) for c, r in zip(contacts, reachable, strict=True)]
+
+
+@lru_cache(maxsize=CONTACT_URIS)
+def _contact_uri(text: str) -> Uri:
+    """A contact's URI; remembered apart from what strangers write, so that they can not push it out."""
+    return parse_uri(text)
 
 
 def request_uri(uri: Uri, endpoint: SipEndpointSettings) -> str:

@@ -28,3 +28,40 @@ def self_signed(folder: Path, name: str = "server") -> Certificate:
         timeout=30,
     )
     return made
+
+
+def expired(folder: Path, name: str = "expired") -> Certificate:
+    """A certificate like ``self_signed`` whose day was in 2020."""
+    made = Certificate(folder / f"{name}.pem", folder / f"{name}.key")
+    request, config = folder / f"{name}.csr", folder / f"{name}.cnf"
+    for file, text in (("index", ""), ("serial", "01\n")):
+        (folder / f"{name}.{file}").write_text(text, encoding="ascii")
+    config.write_text(
+        f"[ca]\ndefault_ca = here\n[here]\ndatabase = {folder / name}.index\nserial = {folder / name}.serial\n"
+        f"new_certs_dir = {folder}\ndefault_md = sha256\npolicy = any\nx509_extensions = names\n"
+        f"[any]\ncommonName = supplied\n[names]\nsubjectAltName = IP:127.0.0.1,IP:::1,DNS:localhost\n",
+        encoding="utf-8",
+    )
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", str(made.key))
+    dates = ("-startdate", "20200101000000Z", "-enddate", "20200102000000Z")
+    for command in (
+        ("openssl", "req", "-new", "-batch", *key, "-out", str(request), "-subj", f"/CN={name}"),
+        (
+            "openssl",
+            "ca",
+            "-config",
+            str(config),
+            "-selfsign",
+            "-keyfile",
+            str(made.key),
+            "-in",
+            str(request),
+            "-out",
+            str(made.cert),
+            *dates,
+            "-batch",
+            "-notext",
+        ),
+    ):
+        subprocess.run(command, check=True, capture_output=True, timeout=30)
+    return made

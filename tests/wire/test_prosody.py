@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from slixmpp import JID
 
-from support.certificates import self_signed
+from support.certificates import expired, self_signed
 from support.phone import phone
 from support.programs import need_program
 from support.prosody import Prosody
+from support.wait import until
 from wire.romeo import World, cable, switchroom, xmpp_conf
 
 BOTH = pytest.mark.parametrize("world", ["plain", "tls"], indirect=True)
@@ -112,6 +113,22 @@ async def test_what_is_refused_stops_nobody_and_is_told(world: World) -> None:
     assert "refuses name or password: not-authorized" in log
     assert "secret" not in log
     assert ("certificate is refused: self-signed" if world.certificate else "TLS with the server failed") in log
+
+
+async def test_an_expired_certificate_is_refused_and_told(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    path = need_program("prosody", request)
+    certificate = expired(tmp_path, "localhost")
+    (tmp_path / "prosody").mkdir()
+    prosody = Prosody(path, tmp_path / "prosody", certificate)
+    async with prosody.running(), switchroom(prosody, tmp_path, certificate) as world:
+
+        async def told() -> bool:
+            return "certificate is refused: certificate has expired" in world.server.log()
+
+        await until(told, "the log tells of the certificate", 20)
+        assert (await world.ari.endpoint("gateway", "XMPP"))["state"] == "offline"
+        await world.until_state("sip", "online")
+        assert world.server.log_errors() == []
 
 
 async def test_it_comes_back_with_the_server(request: pytest.FixtureRequest, tmp_path: Path) -> None:

@@ -44,24 +44,8 @@ def expired(folder: Path, name: str = "expired") -> Certificate:
     )
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", str(made.key))
     dates = ("-startdate", "20200101000000Z", "-enddate", "20200102000000Z")
-    for command in (
-        ("openssl", "req", "-new", "-batch", *key, "-out", str(request), "-subj", f"/CN={name}"),
-        (
-            "openssl",
-            "ca",
-            "-config",
-            str(config),
-            "-selfsign",
-            "-keyfile",
-            str(made.key),
-            "-in",
-            str(request),
-            "-out",
-            str(made.cert),
-            *dates,
-            "-batch",
-            "-notext",
-        ),
-    ):
+    ask = ("openssl", "req", "-new", "-batch", *key, "-out", str(request), "-subj", f"/CN={name}")
+    sign = ("openssl", "ca", "-config", str(config), "-selfsign", "-keyfile", str(made.key), "-in", str(request))
+    for command in (ask, (*sign, "-out", str(made.cert), *dates, "-batch", "-notext")):
         subprocess.run(command, check=True, capture_output=True, timeout=30)
     return made

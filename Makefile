@@ -9,7 +9,7 @@ run: .venv/run.stamp ## install what is needed and start the demo: a server and 
 	@exec .venv/bin/switchroom demo
 
 test: .venv/dev.stamp ## install what tests need, then run every check and every test
-	@.ci/peers sipp:sip-tester baresip:baresip-core iaxmodem:iaxmodem tshark:tshark node:nodejs npm:npm prosody:prosody chromium:chromium && tests/clients/install && .ci/check && .venv/bin/pytest
+	@.ci/peers sipp:sip-tester baresip:baresip-core iaxmodem:iaxmodem tshark:tshark openssl:openssl node:nodejs npm:npm prosody:prosody chromium:chromium && tests/clients/install && .ci/check && .venv/bin/pytest
 
 check: .venv/dev.stamp ## run the linters and the type checker only
 	@.ci/check

@@ -8,6 +8,9 @@ from typing import NamedTuple
 from switchroom.core.registry import AddressOfRecord
 from switchroom.model.endpoint import Contact
 
+#: The methods we serve (RFC 3261 20.5).
+ALLOW = "OPTIONS, REGISTER, MESSAGE, NOTIFY"
+
 
 class Bind(NamedTuple):
     """A contact is added or refreshed."""

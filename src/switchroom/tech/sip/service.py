@@ -8,22 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from functools import partial
 from random import Random
-from typing import Protocol
 
 import structlog
 
-from switchroom.core.addresses import Address
 from switchroom.core.bus import Bus
 from switchroom.core.ports import Alarm, Clock, Reports, Resolver, Timers
 from switchroom.core.registry import AddressOfRecord, Registry
-from switchroom.core.schedule import Deadline, Schedule
-from switchroom.core.storage import ContactStore, StoreUnavailable
+from switchroom.core.schedule import Schedule
+from switchroom.core.storage import ContactStore
 from switchroom.model.change import SipChange
 from switchroom.model.endpoint import Contact, EndpointId
-from switchroom.model.errors import Conflict, EndpointNotFound, Full, InvalidParameter, Overloaded
-from switchroom.model.events import TextMessageReceived
 from switchroom.model.message import Delivery, DeliveryReport, Referral, TextMessage
 from switchroom.model.settings import AorSettings, IdentifySettings, SipEndpointSettings, SipSettings
 from switchroom.tech.sip.answer import Answer, Bind
@@ -32,56 +27,22 @@ from switchroom.tech.sip.bindings import Bindings
 from switchroom.tech.sip.directory import Directory
 from switchroom.tech.sip.driver import MakeDriver, Pjsip
 from switchroom.tech.sip.exchange import DEFAULT_PORT, Exchange, Exchanges
-from switchroom.tech.sip.limits import MAX_TEXT
+from switchroom.tech.sip.lifetimes import Lifetimes
 from switchroom.tech.sip.messaging import Messaging
-from switchroom.tech.sip.names import CONTROL
 from switchroom.tech.sip.qualification import Qualification
 from switchroom.tech.sip.referring import Referring
 from switchroom.tech.sip.registrar import Registrar
-from switchroom.tech.sip.steps import ALLOW, Steps
+from switchroom.tech.sip.steps import Steps
+from switchroom.tech.sip.switching import Crossing, Switch, Switching
 from switchroom.tech.sip.transports import Listener, Transports
 from switchroom.wire.sip.errors import SipError
 from switchroom.wire.sip.events import RequestReceived, ResponseReceived, TransactionTimeout, TransportFailed
 from switchroom.wire.sip.flow import Flow
-from switchroom.wire.sip.headers import NameAddr
-from switchroom.wire.sip.message import Request
 from switchroom.wire.sip.nonces import Nonces
 from switchroom.wire.sip.stack import Stack
 from switchroom.wire.sip.uri import parse_uri
 
 log = structlog.get_logger(__name__)
-
-
-class Switch(Protocol):
-    """Where a text between endpoints is handed to (``core.messages.Messages``)."""
-
-    async def send_to(
-        self,
-        endpoint: EndpointId,
-        sender: str,
-        body: str,
-        headers: dict[str, str],
-        *,
-        max_forwards: int | None,
-    ) -> object: ...
-
-    def keeps(self, endpoint: EndpointId) -> bool:
-        """Whether it takes texts to an endpoint without a contact."""
-        ...
-
-    def refreshed(self, technology: str, contact: str) -> None:
-        """A contact registered again."""
-        ...
-
-
-class Crossing(Protocol):
-    """The way to other technologies (``core.crossing.Crossing``)."""
-
-    def find(self, alias: str, technology: str) -> Address | None: ...
-
-    async def forward(
-        self, origin: Address, target: Address, body: str, headers: dict[str, str], *, max_forwards: int | None
-    ) -> object: ...
 
 
 class SipTechnology:
@@ -124,12 +85,7 @@ class SipTechnology:
         self._transports = Transports()
         self._alarm: Alarm | None = None
         self._alarm_at = 0.0
-        self._switch: Switch | None = None
-        self._crossing: Crossing | None = None
-        self._switching: set[asyncio.Task[None]] = set()
-        self._due: dict[tuple[str, str], Deadline] = {}
-        #: Address of record and URI of the contacts that go with a connection.
-        self._tied: dict[Flow, set[tuple[str, str]]] = {}
+        self._resolving: set[asyncio.Task[None]] = set()
         self._driver = driver(name, directory, registry, clock)
         self._names = names = self._driver.names
         self._contacts = self._driver.contacts
@@ -152,13 +108,17 @@ class SipTechnology:
             random,
             self._bindings.keep,
         )
+        self._lifetimes = Lifetimes(name, registry, self._contacts, bus, schedule, self._qualification, self._bindings)
+        self._switching = Switching(
+            name, self._driver, directory, registry, bus, self._stack, clock, self._answer, self._flush
+        )
         self._steps = Steps(
             self._driver,
             directory,
             Authenticator(directory, Nonces(secret), token),
             Registrar(name, directory, registry),
             self._referring,
-            self._message,
+            self._switching.message,
             clock,
         )
         self._server_header = (("Server", general.user_agent),) if general.user_agent else ()
@@ -172,8 +132,7 @@ class SipTechnology:
 
     def switch_to(self, switch: Switch, crossing: Crossing | None = None) -> None:
         """Texts between endpoints go through ``switch``, those to other technologies through ``crossing``."""
-        self._switch = switch
-        self._crossing = crossing
+        self._switching.switch_to(switch, crossing)
 
     async def start(self) -> None:
         """Makes the endpoints and contacts known, those registered before a restart too, and begins to qualify.
@@ -221,8 +180,8 @@ class SipTechnology:
             contact = Contact(aor=settings.name, uri=uri, static=True)
             if known is not None:
                 # It had registered, and stays now however long it is silent.
-                self._untie(aor, uri)
-                self._end_expiry(aor, uri)
+                self._lifetimes.untie(aor, uri)
+                self._lifetimes.end_expiry(aor, uri)
                 self._bindings.forget(aor.name, uri)
             self._bus.publish(self._contacts.bind(aor, contact))
             self._qualification.watch(contact)
@@ -232,7 +191,7 @@ class SipTechnology:
         aor = self._registry.declare(self.name, contact.aor)
         if contact.uri not in aor.contacts:
             self._bus.publish(self._contacts.restore(aor, contact))
-            self._keep_until(aor, contact)
+            self._lifetimes.keep_until(aor, contact)
             self._qualification.watch(contact, later=True)
 
     # ---- the configuration changes
@@ -251,8 +210,8 @@ class SipTechnology:
                 self._qualification.review(contact)
         for named in self._directory.unresolved:
             task = asyncio.get_running_loop().create_task(self._identify_host(*named))
-            self._switching.add(task)
-            task.add_done_callback(self._switching.discard)
+            self._resolving.add(task)
+            task.add_done_callback(self._resolving.discard)
         self._arm()
 
     def _aors_of(self, endpoint: str) -> tuple[str, ...]:
@@ -264,7 +223,7 @@ class SipTechnology:
         wanted = settings.contact if settings is not None else ()
         for contact in list(aor.contacts.values()):
             if settings is None or (contact.static and contact.uri not in wanted):
-                self._take_away(aor, contact.uri)
+                self._lifetimes.take_away(aor, contact.uri)
         if settings is None:
             self._bus.publish(self._registry.drop(self.name, name))
             return
@@ -293,9 +252,10 @@ class SipTechnology:
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-        for task in list(self._switching):
+        for task in list(self._resolving):
             task.cancel()
-        await asyncio.gather(*self._switching, return_exceptions=True)
+        await asyncio.gather(*self._resolving, return_exceptions=True)
+        await self._switching.stop()
         await self._exchanges.stop()
 
     async def drained(self) -> None:
@@ -325,11 +285,7 @@ class SipTechnology:
 
     def disconnected(self, flow: Flow) -> None:
         """A connection is closed: contacts tied to it are gone at once, and requests on it fail."""
-        for name, uri in self._tied.pop(flow, ()):
-            aor = self._registry.aor(self.name, name)
-            contact = aor.contacts.get(uri) if aor is not None else None
-            if aor is not None and contact is not None and contact.tied and contact.flow == flow:
-                self._take_away(aor, uri)
+        self._lifetimes.disconnected(flow)
         self.unreachable(flow)
 
     def _drain(self) -> None:
@@ -361,147 +317,16 @@ class SipTechnology:
         for change in answer.changes:
             if isinstance(change, Bind):
                 new = change.contact.uri not in change.aor.contacts
-                self._tie(change.aor, change.contact)
+                self._lifetimes.tie(change.aor, change.contact)
                 self._bus.publish(self._contacts.bind(change.aor, change.contact, repeat=self._tells_refreshes))
-                self._keep_until(change.aor, change.contact)
+                self._lifetimes.keep_until(change.aor, change.contact)
                 self._bindings.keep(change.contact)
                 if new:
                     self._qualification.watch(change.contact)
-                elif self._switch is not None:
-                    self._switch.refreshed(self.name, change.contact.uri)
+                else:
+                    self._switching.refreshed(change.contact.uri)
             else:
-                self._take_away(change.aor, change.uri)
-
-    # ---- contacts come and go
-
-    def _keep_until(self, aor: AddressOfRecord, contact: Contact) -> None:
-        """One look at a contact is due at a time: a refresh costs none, a shorter expiry an earlier one."""
-        assert contact.expires is not None
-        key = (aor.name, contact.uri)
-        due = self._due.get(key)
-        if due is not None:
-            if due.when <= contact.expires:
-                return
-            self._schedule.cancel(due)
-        self._due[key] = self._schedule.at(contact.expires, partial(self._expire, aor, contact.uri))
-
-    def _expire(self, aor: AddressOfRecord, uri: str, now: float) -> None:
-        """The contact's time has come, unless it was refreshed: then it is looked at again."""
-        del self._due[aor.name, uri]
-        contact = aor.contacts.get(uri)
-        if contact is not None and contact.expires is not None and contact.expires > now:
-            self._keep_until(aor, contact)
-        else:
-            self._take_away(aor, uri)
-
-    def _tie(self, aor: AddressOfRecord, contact: Contact) -> None:
-        """Notes which connection a new or refreshed contact goes with, and forgets that of before."""
-        self._untie(aor, contact.uri)
-        if contact.tied and isinstance(contact.flow, Flow):
-            self._tied.setdefault(contact.flow, set()).add((aor.name, contact.uri))
-
-    def _untie(self, aor: AddressOfRecord, uri: str) -> None:
-        known = aor.contacts.get(uri)
-        if known is not None and known.tied and isinstance(known.flow, Flow):
-            on_flow = self._tied.get(known.flow, set())
-            on_flow.discard((aor.name, uri))
-            if not on_flow:
-                self._tied.pop(known.flow, None)
-
-    def _take_away(self, aor: AddressOfRecord, uri: str) -> None:
-        """A contact ends, and all that was still to happen to it."""
-        self._untie(aor, uri)
-        self._end_expiry(aor, uri)
-        self._qualification.forget(aor.name, uri)
-        self._bindings.forget(aor.name, uri)
-        self._bus.publish(self._contacts.unbind(aor, uri))
-
-    def _end_expiry(self, aor: AddressOfRecord, uri: str) -> None:
-        due = self._due.pop((aor.name, uri), None)
-        if due is not None:
-            self._schedule.cancel(due)
-
-    # ---- texts in
-
-    def _message(self, incoming: RequestReceived, endpoint: SipEndpointSettings) -> Answer | None:
-        """A MESSAGE: shown to the apps that listen, switched to whom it names, here or in another technology."""
-        request = incoming.request
-        if not self._driver.accepts_texts:
-            return Answer(405, [("Allow", ALLOW)])
-        if len(request.body) > MAX_TEXT:
-            return Answer(413)
-        media = request.content_type
-        plain = media is not None and media[0] == "text/plain"
-        user = request.uri.unescaped_user
-        target = self._directory.by_name(user, request.uri.host) if user else None
-        here = target is not None and (any(self._names.contacts(target)) or self._keeps(target))
-        to = Address(EndpointId(self.name, target.name)) if target is not None and here else None
-        if media is None or not (plain or here):
-            return Answer(415, [("Accept", "text/plain")])
-        if (request.first("content-encoding") or "identity").lower() != "identity":
-            return Answer(415, [("Accept-Encoding", "identity")])
-        if target is None and user:
-            to = self._elsewhere(request.uri.host, user)
-        if to is not None and request.max_forwards == 0:
-            return Answer(483)
-        sender = EndpointId(self.name, endpoint.name)
-        taken = plain and self._bus.takes(sender)
-        if not taken and to is None:
-            return Answer(404 if target is None else 480)
-        if taken:
-            snapshot = self._registry.get(*sender)
-            assert snapshot is not None
-            text = self._driver.received(incoming, endpoint)
-            self._bus.publish([TextMessageReceived(endpoint=snapshot, at=self._clock.wall(), message=text)])
-        if to is None:
-            return Answer(202)
-        self._stack.begin(incoming, incoming.received_at)
-        task = asyncio.get_running_loop().create_task(self._pass_on(incoming, sender, to))
-        self._switching.add(task)
-        task.add_done_callback(self._switching.discard)
-        return None
-
-    def _elsewhere(self, host: str, user: str) -> Address | None:
-        """Whom a user part means in another technology: ``romeo%40example.org`` at us, or at its endpoint there."""
-        if self._crossing is None:
-            return None
-        through = self._crossing.find(host, self.name)
-        found = self._crossing.find(f"{host}/{user}", self.name) if through is not None else None
-        return found or self._crossing.find(user, self.name)
-
-    def _keeps(self, endpoint: SipEndpointSettings) -> bool:
-        return self._switch is not None and self._switch.keeps(EndpointId(self.name, endpoint.name))
-
-    async def _pass_on(self, incoming: RequestReceived, sender: EndpointId, to: Address) -> None:
-        """Hands a text to the message service; 202 once it is kept (RFC 3428 7)."""
-        request = incoming.request
-        hops = None if request.max_forwards is None else request.max_forwards - 1
-        headers = {"Content-Type": request.first("content-type") or "text/plain"}
-        try:
-            body = request.body.decode("utf-8")
-            if to.endpoint.technology == self.name:
-                assert self._switch is not None
-                await self._switch.send_to(to.endpoint, str(_identity(request)), body, headers, max_forwards=hops)
-            else:
-                assert self._crossing is not None
-                await self._crossing.forward(Address(sender), to, body, headers, max_forwards=hops)
-            answer = Answer(202)
-        except UnicodeDecodeError:
-            answer = Answer(415, [("Accept", "text/plain")], "Text Is Not UTF-8")
-        except EndpointNotFound:
-            answer = Answer(480)
-        except (Overloaded, Conflict, Full, StoreUnavailable) as error:
-            # The phone is told at once and may try again.
-            answer = Answer(503)
-            log.warning("a text was not switched", target=str(to.endpoint), error=str(error))
-        except InvalidParameter as error:
-            answer = Answer(400)
-            log.info("a text was not switched", target=str(to.endpoint), error=str(error))
-        except Exception:
-            answer = Answer(500)
-            log.exception("a text was not switched", target=str(to.endpoint))
-        self._answer(incoming, answer)
-        self._flush()
+                self._lifetimes.take_away(change.aor, change.uri)
 
     # ---- the walk out
 
@@ -551,8 +376,3 @@ class SipTechnology:
         self._alarm = None
         self._stack.handle_timer(self._clock.monotonic())
         self._drain()
-
-
-def _identity(request: Request) -> NameAddr:
-    """The From header's name and URI, without the phone's tag and with blanks for control characters."""
-    return NameAddr(CONTROL.sub(" ", request.from_.display), request.from_.uri, {})

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from switchroom.core.access import permits
 from switchroom.core.ports import Clock
 from switchroom.model.settings import SipEndpointSettings
-from switchroom.tech.sip.answer import Answer
+from switchroom.tech.sip.answer import ALLOW, Answer
 from switchroom.tech.sip.authentication import Authenticator, Proof
 from switchroom.tech.sip.directory import Directory
 from switchroom.tech.sip.driver import Driver
@@ -20,8 +20,6 @@ from switchroom.tech.sip.registrar import Registrar
 from switchroom.wire.sip.errors import SipError
 from switchroom.wire.sip.events import RequestReceived
 from switchroom.wire.sip.sanity import check
-
-ALLOW = "OPTIONS, REGISTER, MESSAGE, NOTIFY"
 
 #: What we know but do not do. 489 as there is no event package (RFC 6665), 481 as there is no dialog.
 _REFUSALS = {

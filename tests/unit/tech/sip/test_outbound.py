@@ -150,7 +150,7 @@ async def test_a_contact_without_a_listener_is_gone_with_its_connection(transpor
     assert world.ear.names() == ["EndpointStateChange", "PeerStatusChange", "ContactStatusChange"]
     with pytest.raises(EndpointNotFound):
         await world.text()
-    assert world.sip._tied == {}
+    assert world.sip._lifetimes._tied == {}
 
 
 @pytest.mark.parametrize(
@@ -339,7 +339,7 @@ async def test_unregistering_forgets_the_connection() -> None:
     flow = world.connect("ws")
     world.register_over(flow, "<sip:a@b.invalid;transport=ws>")
     world.register_over(flow, "<sip:a@b.invalid;transport=ws>", expires=0)
-    assert world.sip._tied == {}
+    assert world.sip._lifetimes._tied == {}
     world.ear.take()
     world.disconnect(flow)
     assert world.ear.take() == []

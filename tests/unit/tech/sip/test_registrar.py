@@ -167,7 +167,7 @@ async def test_flapping_leaves_no_pile_of_timers() -> None:
         w.register("alice", f"<sip:alice@192.0.2.9:{6000 + n}>", expires="3600")
         w.register("alice", "*", expires="0")
     assert len(w.sip._schedule) == 0
-    assert not w.sip._due
+    assert not w.sip._lifetimes._due
 
 
 async def test_an_old_cseq_of_the_same_call_changes_nothing() -> None:

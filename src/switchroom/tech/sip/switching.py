@@ -1,0 +1,193 @@
+"""Texts that phones send: shown to applications, and switched to whom they name, here or in another technology."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from switchroom.core.addresses import Address
+from switchroom.core.bus import Bus
+from switchroom.core.ports import Clock
+from switchroom.core.registry import Registry
+from switchroom.core.storage import StoreUnavailable
+from switchroom.model.endpoint import EndpointId
+from switchroom.model.errors import Conflict, EndpointNotFound, Full, InvalidParameter, Overloaded
+from switchroom.model.events import TextMessageReceived
+from switchroom.model.settings import SipEndpointSettings
+from switchroom.tech.sip.answer import ALLOW, Answer
+from switchroom.tech.sip.directory import Directory
+from switchroom.tech.sip.driver import Driver
+from switchroom.tech.sip.limits import MAX_TEXT
+from switchroom.tech.sip.names import CONTROL
+from switchroom.wire.sip.events import RequestReceived
+from switchroom.wire.sip.headers import NameAddr
+from switchroom.wire.sip.message import Request
+from switchroom.wire.sip.stack import Stack
+
+log = structlog.get_logger(__name__)
+
+
+class Switch(Protocol):
+    """Where a text between endpoints is handed to (``core.messages.Messages``)."""
+
+    async def send_to(
+        self,
+        endpoint: EndpointId,
+        sender: str,
+        body: str,
+        headers: dict[str, str],
+        *,
+        max_forwards: int | None,
+    ) -> object: ...
+
+    def keeps(self, endpoint: EndpointId) -> bool:
+        """Whether it takes texts to an endpoint without a contact."""
+        ...
+
+    def refreshed(self, technology: str, contact: str) -> None:
+        """A contact registered again."""
+        ...
+
+
+class Crossing(Protocol):
+    """The way to other technologies (``core.crossing.Crossing``)."""
+
+    def find(self, alias: str, technology: str) -> Address | None: ...
+
+    async def forward(
+        self, origin: Address, target: Address, body: str, headers: dict[str, str], *, max_forwards: int | None
+    ) -> object: ...
+
+
+class Switching:
+    """MESSAGE requests that come in (RFC 3428)."""
+
+    def __init__(
+        self,
+        technology: str,
+        driver: Driver,
+        directory: Directory,
+        registry: Registry,
+        bus: Bus,
+        stack: Stack,
+        clock: Clock,
+        answer: Callable[[RequestReceived, Answer], None],
+        flush: Callable[[], None],
+    ) -> None:
+        """``answer`` and ``flush`` send what becomes of a text that was handed on."""
+        self._technology = technology
+        self._driver = driver
+        self._directory = directory
+        self._registry = registry
+        self._bus = bus
+        self._stack = stack
+        self._clock = clock
+        self._answer = answer
+        self._flush = flush
+        self._switch: Switch | None = None
+        self._crossing: Crossing | None = None
+        self._passing: set[asyncio.Task[None]] = set()
+
+    def switch_to(self, switch: Switch, crossing: Crossing | None) -> None:
+        """Texts between endpoints go through ``switch``, those to other technologies through ``crossing``."""
+        self._switch = switch
+        self._crossing = crossing
+
+    def refreshed(self, contact: str) -> None:
+        """A contact registered again: what waits for it may be tried."""
+        if self._switch is not None:
+            self._switch.refreshed(self._technology, contact)
+
+    async def stop(self) -> None:
+        """Ends what is being handed on."""
+        for task in list(self._passing):
+            task.cancel()
+        await asyncio.gather(*self._passing, return_exceptions=True)
+
+    def message(self, incoming: RequestReceived, endpoint: SipEndpointSettings) -> Answer | None:
+        """A MESSAGE: shown to the apps that listen, switched to whom it names, here or in another technology."""
+        request = incoming.request
+        if not self._driver.accepts_texts:
+            return Answer(405, [("Allow", ALLOW)])
+        if len(request.body) > MAX_TEXT:
+            return Answer(413)
+        media = request.content_type
+        plain = media is not None and media[0] == "text/plain"
+        user = request.uri.unescaped_user
+        target = self._directory.by_name(user, request.uri.host) if user else None
+        here = target is not None and (any(self._driver.names.contacts(target)) or self._keeps(target))
+        to = Address(EndpointId(self._technology, target.name)) if target is not None and here else None
+        if media is None or not (plain or here):
+            return Answer(415, [("Accept", "text/plain")])
+        if (request.first("content-encoding") or "identity").lower() != "identity":
+            return Answer(415, [("Accept-Encoding", "identity")])
+        if target is None and user:
+            to = self._elsewhere(request.uri.host, user)
+        if to is not None and request.max_forwards == 0:
+            return Answer(483)
+        sender = EndpointId(self._technology, endpoint.name)
+        taken = plain and self._bus.takes(sender)
+        if not taken and to is None:
+            return Answer(404 if target is None else 480)
+        if taken:
+            snapshot = self._registry.get(*sender)
+            assert snapshot is not None
+            text = self._driver.received(incoming, endpoint)
+            self._bus.publish([TextMessageReceived(endpoint=snapshot, at=self._clock.wall(), message=text)])
+        if to is None:
+            return Answer(202)
+        self._stack.begin(incoming, incoming.received_at)
+        task = asyncio.get_running_loop().create_task(self._pass_on(incoming, sender, to))
+        self._passing.add(task)
+        task.add_done_callback(self._passing.discard)
+        return None
+
+    def _elsewhere(self, host: str, user: str) -> Address | None:
+        """Whom a user part means in another technology: ``romeo%40example.org`` at us, or at its endpoint there."""
+        if self._crossing is None:
+            return None
+        through = self._crossing.find(host, self._technology)
+        found = self._crossing.find(f"{host}/{user}", self._technology) if through is not None else None
+        return found or self._crossing.find(user, self._technology)
+
+    def _keeps(self, endpoint: SipEndpointSettings) -> bool:
+        return self._switch is not None and self._switch.keeps(EndpointId(self._technology, endpoint.name))
+
+    async def _pass_on(self, incoming: RequestReceived, sender: EndpointId, to: Address) -> None:
+        """Hands a text to the message service; 202 once it is kept (RFC 3428 7)."""
+        request = incoming.request
+        hops = None if request.max_forwards is None else request.max_forwards - 1
+        headers = {"Content-Type": request.first("content-type") or "text/plain"}
+        try:
+            body = request.body.decode("utf-8")
+            if to.endpoint.technology == self._technology:
+                assert self._switch is not None
+                await self._switch.send_to(to.endpoint, str(_identity(request)), body, headers, max_forwards=hops)
+            else:
+                assert self._crossing is not None
+                await self._crossing.forward(Address(sender), to, body, headers, max_forwards=hops)
+            answer = Answer(202)
+        except UnicodeDecodeError:
+            answer = Answer(415, [("Accept", "text/plain")], "Text Is Not UTF-8")
+        except EndpointNotFound:
+            answer = Answer(480)
+        except (Overloaded, Conflict, Full, StoreUnavailable) as error:
+            # The phone is told at once and may try again.
+            answer = Answer(503)
+            log.warning("a text was not switched", target=str(to.endpoint), error=str(error))
+        except InvalidParameter as error:
+            answer = Answer(400)
+            log.info("a text was not switched", target=str(to.endpoint), error=str(error))
+        except Exception:
+            answer = Answer(500)
+            log.exception("a text was not switched", target=str(to.endpoint))
+        self._answer(incoming, answer)
+        self._flush()
+
+
+def _identity(request: Request) -> NameAddr:
+    """The From header's name and URI, without the phone's tag and with blanks for control characters."""
+    return NameAddr(CONTROL.sub(" ", request.from_.display), request.from_.uri, {})

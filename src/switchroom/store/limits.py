@@ -45,3 +45,6 @@ MAX_CHECKED = 256 * 1024 * 1024
 
 #: Messages that have ended and are still known without a state folder: an hour of a busy installation, 5 MB.
 MAX_ENDED = 10_000
+
+#: Open messages that are held unpacked without a state folder: those of a busy second; each takes four times the room.
+MAX_HELD = 1_024

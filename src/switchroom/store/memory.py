@@ -12,7 +12,7 @@ from itertools import islice
 from switchroom.core.storage import StoreUnavailable
 from switchroom.model.endpoint import Contact
 from switchroom.model.record import MessageRecord, MessageState
-from switchroom.store.limits import MAX_ENDED, MAX_OWED
+from switchroom.store.limits import MAX_ENDED, MAX_HELD, MAX_OWED
 from switchroom.store.packing import ended, pack_contact, pack_message, unpack_contact, unpack_message
 
 
@@ -76,31 +76,43 @@ class MemoryStoreJournal:
 
     async def accept(self, record: MessageRecord) -> None:
         self._store.check()
+        self._number(record)
+        self._packed[record.sequence] = pack_message(record)
+
+    def _number(self, record: MessageRecord) -> None:
         if record.id in self._sequences:
             raise StoreUnavailable("a message with this id is kept already")
         self._sequence += 1
         record.sequence = self._sequence
         self._sequences[record.id] = record.sequence
-        self._packed[record.sequence] = pack_message(record)
 
     def update(self, record: MessageRecord, changed: Sequence[int] = ()) -> None:
         sequence, packed, identity, end = record.sequence, pack_message(record), record.id, ended(record)
 
         def change() -> None:
-            if sequence not in self._packed:
-                return
-            self._packed[sequence] = packed
-            if end is not None:
-                self._ended[sequence] = (identity, end)
-                if len(self._ended) > MAX_ENDED:
-                    self._forget(next(iter(self._ended)))
+            if sequence in self._packed:
+                self._put(sequence, packed, identity, end)
 
         self._store.write(change)
+
+    def _put(self, sequence: int, packed: bytes, identity: str, end: float | None) -> None:
+        self._packed[sequence] = packed
+        if end is not None:
+            self._ended[sequence] = (identity, end)
+            if len(self._ended) > MAX_ENDED:
+                self._forget(next(iter(self._ended)))
+
+    def _read(self, sequence: int) -> MessageRecord:
+        return unpack_message(self._packed[sequence])
+
+    def _known(self) -> list[int]:
+        """The sequences of all messages, the oldest first."""
+        return sorted(self._packed)
 
     async def find(self, message_id: str) -> MessageRecord | None:
         self._store.check()
         sequence = self._sequences.get(message_id)
-        return unpack_message(self._packed[sequence]) if sequence else None
+        return self._read(sequence) if sequence else None
 
     async def search(
         self,
@@ -114,10 +126,10 @@ class MemoryStoreJournal:
         self._store.check()
         before = self._sequences.get(after, 0) if after else self._sequence + 1
         found: list[MessageRecord] = []
-        for sequence in sorted(self._packed, reverse=True):
+        for sequence in reversed(self._known()):
             if len(found) == limit:
                 break
-            record = unpack_message(self._packed[sequence])
+            record = self._read(sequence)
             if (
                 sequence < before
                 and technology in ("", record.technology)
@@ -129,7 +141,7 @@ class MemoryStoreJournal:
 
     async def unfinished(self, *, after: int = 0, limit: int | None = None) -> list[MessageRecord]:
         self._store.check()
-        records = (unpack_message(self._packed[sequence]) for sequence in sorted(self._packed) if sequence > after)
+        records = (self._read(sequence) for sequence in self._known() if sequence > after)
         return list(islice((record for record in records if ended(record) is None), limit))
 
     async def purge(self, finished_before: float) -> int:
@@ -142,6 +154,37 @@ class MemoryStoreJournal:
     def _forget(self, sequence: int) -> None:
         identity, _ = self._ended.pop(sequence)
         del self._packed[sequence], self._sequences[identity]
+
+
+class HeldJournal(MemoryStoreJournal):
+    """The journal of a server without a state folder: the latest open messages are held as they are and packed once,
+    when they have ended. A crash takes all of it, so nothing can tell what was written from what is known.
+    """
+
+    def __init__(self, store: MemoryStore) -> None:
+        super().__init__(store)
+        self._held: OrderedDict[int, MessageRecord] = OrderedDict()
+
+    async def accept(self, record: MessageRecord) -> None:
+        self._number(record)
+        self._held[record.sequence] = record
+        if len(self._held) > MAX_HELD:
+            sequence, oldest = self._held.popitem(last=False)
+            self._packed[sequence] = pack_message(oldest)
+
+    def update(self, record: MessageRecord, changed: Sequence[int] = ()) -> None:
+        sequence, end = record.sequence, ended(record)
+        if end is None and sequence in self._held:
+            self._held[sequence] = record
+        elif self._held.pop(sequence, None) is not None or sequence in self._packed:
+            self._put(sequence, pack_message(record), record.id, end)
+
+    def _read(self, sequence: int) -> MessageRecord:
+        held = self._held.get(sequence)
+        return super()._read(sequence) if held is None else held
+
+    def _known(self) -> list[int]:
+        return sorted((*self._packed, *self._held))
 
 
 class MemoryStoreContacts:

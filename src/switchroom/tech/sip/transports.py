@@ -28,6 +28,13 @@ def host_port(host: str, port: int) -> str:
     return f"{bracketed(host)}:{port}"
 
 
+def route_to(user: str, scheme: str, listener: Listener, peer: str) -> str:
+    """A Route that leads a peer back to us (RFC 3261 16.6 step 4), known by its ``user``."""
+    parameter = URI_TRANSPORT[listener.protocol]
+    transport = f";transport={parameter}" if parameter and not (scheme == "sips" and parameter == "tls") else ""
+    return f"<{scheme}:{user}@{listener.sent_by(peer)}{transport};lr>"
+
+
 class Connections(Protocol):
     """The connections of a listener of streams."""
 
@@ -124,9 +131,11 @@ class Transports:
 
     def __init__(self) -> None:
         self.listeners: dict[str, Listener] = {}
+        self._ports: set[tuple[str, int]] = set()
 
     def add(self, listener: Listener) -> None:
         self.listeners[listener.name] = listener
+        self._ports.add((listener.protocol, listener.port))
 
     def choose(self, endpoint: SipEndpointSettings | None, target: Uri, preferred: str = "") -> Listener | None:
         """The listener for a request to ``target``: the endpoint's own, the one the phone registered at
@@ -176,7 +185,7 @@ class Transports:
 
     def is_own(self, protocol: str, host: str, port: int) -> bool:
         """Whether a literal address is one that we listen at: a request sent there would come back to us."""
-        return any(
+        return (protocol, port) in self._ports and any(
             listener.port == port and listener.protocol == protocol and listener.is_at(host)
             for listener in self.listeners.values()
         )

@@ -50,6 +50,8 @@ class Stack:
         self._timers = Timers(durations)
         self._clients = ClientTransactions(self._outbox, self._timers, durations, node, token)
         self._servers = ServerTransactions(self._outbox, self._timers, durations, token().encode())
+        #: Seconds: a timer that starts now does not fire sooner.
+        self.shortest_timer = min(durations.t1, durations.timeout, t4)
 
     # ---- from the network
 

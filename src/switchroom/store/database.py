@@ -17,7 +17,15 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from switchroom.core.storage import StoreUnavailable
-from switchroom.store.limits import CLOSE_PATIENCE, MAX_BATCH, MAX_OWED, MAX_WAITING, PATIENCE, RETRY_DELAY
+from switchroom.store.limits import (
+    CLOSE_PATIENCE,
+    MAX_BATCH,
+    MAX_OWED,
+    MAX_WAITING,
+    PATIENCE,
+    RETRY_DELAY,
+    WRITE_BEHIND,
+)
 from switchroom.store.ownership import Ownership
 from switchroom.store.schema import Connect, Durability, connect, migrations, prepare
 from switchroom.store.writer import Call, Operation, Outcome, Row, Statement, Writer
@@ -49,6 +57,8 @@ class Database:
         self._turn: list[Operation] = []
         self._waiting: set[asyncio.Future[Any]] = set()
         self._watch: asyncio.TimerHandle | None = None
+        #: When what nobody waits for is handed over.
+        self._later: asyncio.TimerHandle | None = None
         self._submitted = 0
         self._closed = False
         #: Changes nobody waited for that will never be written.
@@ -112,6 +122,16 @@ class Database:
         return self._submitted - self._writer.settled
 
     @property
+    def commits(self) -> int:
+        """Transactions that changed something."""
+        return self._writer.commits
+
+    @property
+    def commit_seconds(self) -> float:
+        """The time all of them took."""
+        return self._writer.commit_seconds
+
+    @property
     def failures(self) -> int:
         """Transactions that failed."""
         return self._writer.failures
@@ -128,7 +148,12 @@ class Database:
         if self._closed or self.queued >= MAX_OWED:
             self._dropped += 1
             return
-        self._submit(Row(statement, key, parameters))
+        if not self._turn:
+            self._later = self._running_loop().call_later(WRITE_BEHIND, self._hand_over)
+        self._turn.append(Row(statement, key, parameters))
+        self._submitted += 1
+        if len(self._turn) >= MAX_BATCH:
+            self._hand_over()
 
     async def commit(self, row: Row, undo: Row) -> None:
         """Returns when ``row`` is committed; a caller that does not wait for that has it undone.
@@ -212,15 +237,25 @@ class Database:
         return waiter
 
     def _submit(self, operation: Operation) -> None:
-        if not self._turn:
-            if self._loop is None:
-                self._loop = asyncio.get_running_loop()
-            self._loop.call_soon(self._hand_over)
+        """Somebody waits for it: it goes at the end of the turn, and what is to be written behind with it."""
+        if self._later is not None or not self._turn:
+            if self._later is not None:
+                self._later.cancel()
+                self._later = None
+            self._running_loop().call_soon(self._hand_over)
         self._turn.append(operation)
         self._submitted += 1
 
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._loop
+
     def _hand_over(self) -> None:
-        """At the end of a turn, in portions that each fit a transaction."""
+        """In portions that each fit a transaction."""
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
         turn, self._turn = self._turn, []
         for start in range(0, len(turn), MAX_BATCH):
             self._writer.inbox.put(turn[start : start + MAX_BATCH] if len(turn) > MAX_BATCH else turn)

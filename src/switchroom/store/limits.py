@@ -48,3 +48,7 @@ MAX_ENDED = 10_000
 
 #: Open messages that are held unpacked without a state folder: those of a busy second; each takes four times the room.
 MAX_HELD = 1_024
+
+#: Seconds that a change nobody waits for may be handed over later, to share the commit of the next that somebody
+#: waits for. A crash within them repeats what was just delivered, under its Message-ID.
+WRITE_BEHIND = 0.01

@@ -103,6 +103,9 @@ class Writer:
         self.busy_since = 0.0
         #: Why it can not write now; empty when it can.
         self.trouble = ""
+        #: Transactions that changed something, and the seconds they took from their begin to the end of their commit.
+        self.commits = 0
+        self.commit_seconds = 0.0
         #: Transactions that failed, and changes that can never be written.
         self.failures = 0
         self.unfit = 0
@@ -200,6 +203,8 @@ class Writer:
             probe(connection)
         if rows or writes:
             connection.execute("COMMIT")
+            self.commits += 1
+            self.commit_seconds += time.monotonic() - self.busy_since
         return outcomes
 
     def _run_rows(self, rows: Iterable[Row]) -> list[Outcome]:

@@ -28,6 +28,8 @@ class Sent:
     sequence: int = 0
     accepted: bool = False
     cancelled: bool = False
+    #: Whether a client was told that its wish to take it back may not be kept.
+    cancel_unsure: bool = False
 
 
 @dataclass
@@ -99,6 +101,7 @@ class Model:
             faults.append(f"{name} was to wait, and failed: {record}")
         if record.state is MessageState.FAILED and not refused and sent.to not in self.gone_at_some_time:
             faults.append(f"{name} failed though its endpoint always had a contact: {record}")
-        if sent.cancelled != (record.state is MessageState.CANCELLED):
+        was_cancelled = record.state is MessageState.CANCELLED
+        if sent.cancelled != was_cancelled and not (was_cancelled and sent.cancel_unsure):
             faults.append(f"{name} is {record.state}, cancelled: {sent.cancelled}")
         return faults

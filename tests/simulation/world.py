@@ -15,6 +15,7 @@ from switchroom.core.bus import Bus
 from switchroom.core.messages import Messages, MessageTerms, SendOptions
 from switchroom.core.registry import Registry
 from switchroom.core.schedule import Schedule
+from switchroom.core.storage import StoreUnavailable
 from switchroom.core.technologies import Technologies
 from switchroom.model.endpoint import Contact, ContactStatus, EndpointId
 from switchroom.model.errors import DomainError
@@ -238,9 +239,13 @@ class World:
             sent = self.random.choice(accepted[-10:])
             try:
                 await self.messages.cancel(sent.message_id)
+            except StoreUnavailable:
+                # Perhaps it is taken back; a client has to ask again to know.
+                sent.cancel_unsure = True
             except DomainError:
                 return
-            sent.cancelled = True
+            else:
+                sent.cancelled = True
 
     def _register(self) -> None:
         self.random.choice(self.phones).register(self.random.choice((20, 120, 3600)))
@@ -259,13 +264,8 @@ class World:
             self.journal.failing = True
 
     async def _crash(self) -> None:
-        # What was taken back is on disk, or the client has to ask again.
-        lost = self.journal.owed()
-        self.model.taken_back |= lost
+        self.model.taken_back |= self.journal.owed()
         await self.die()
-        for sent in self.model.sent:
-            if sent.cancelled and sent.message_id in lost:
-                sent.cancelled = False
         await self.timers.pass_time(self.random.choice((0.1, 5.0, 100.0)))
         await self.boot()
 

@@ -87,6 +87,10 @@ class ListJournal:
         else:
             self._keep(record)
 
+    async def confirm(self) -> None:
+        if self.failing:
+            raise StoreUnavailable("the disk is full")
+
     def _keep(self, record: MessageRecord) -> None:
         self._kept[record.id] = _pack(record)
         if record.over:

@@ -194,11 +194,15 @@ class Messages:
         options: SendOptions = _NO_OPTIONS,
         *,
         max_forwards: int | None = None,
+        device: str = "",
     ) -> MessageRecord:
-        """As ``send``, to an endpoint by its name, whatever characters the name has."""
+        """As ``send``, to an endpoint by its name, whatever characters the name has; or to one ``device`` of it, as its
+        technology writes that behind a slash.
+        """
         technology = self._technologies.find(endpoint.technology)
+        destination = f"{endpoint.resource}/{device}" if device else endpoint.resource
         message = self._text(
-            technology, endpoint.resource, sender, body, headers, by_name=True, max_forwards=max_forwards
+            technology, destination, sender, body, headers, by_name=not device, max_forwards=max_forwards
         )
         return await self._accept(technology, message, options)
 
@@ -329,6 +333,10 @@ class Messages:
     def _unfinished(self) -> int:
         return len(self._waiting) + len(self._dispatch)
 
+    def unfinished(self) -> tuple[int, int]:
+        """How many messages wait for their turn or their endpoint, and how many are on their way."""
+        return len(self._waiting), len(self._dispatch)
+
     # ---- asking
 
     async def find(self, message_id: str) -> MessageRecord:
@@ -377,12 +385,12 @@ class Messages:
         return found[:limit]
 
     async def cancel(self, message_id: str) -> MessageRecord:
-        """Takes back what is still queued.
+        """Takes back what is still queued; returns when that is kept.
 
         Raises:
             MessageNotFound: there is no such message.
             Conflict: something of it was sent, or it has ended.
-            StoreUnavailable: the journal can not be read.
+            StoreUnavailable: the journal can not be read; or it is taken back, and a crash now would send it after all.
         """
         record = await self.find(message_id)
         if self._dispatch.get(message_id) is record:
@@ -398,6 +406,7 @@ class Messages:
             raise Conflict(f"The message is {record.state.value}")
         else:
             self._end_waiting(record, MessageState.CANCELLED)
+        await self._journal.confirm()
         return record
 
     # ---- what changes

@@ -36,6 +36,14 @@ class Journal(Protocol):
         """
         ...
 
+    async def confirm(self) -> None:
+        """Returns when all that was written behind so far is committed.
+
+        Raises:
+            StoreUnavailable: it is not, and will be once the store works again.
+        """
+        ...
+
     async def find(self, message_id: str) -> MessageRecord | None:
         """As last committed or written behind."""
         ...

@@ -67,6 +67,9 @@ class SqliteJournal:
         parameters = (sequence, record.state.value, ended(record), pack_message(record))
         self._database.write(_UPDATE, sequence, parameters)
 
+    async def confirm(self) -> None:
+        await self._database.call(lambda connection: None, writes=False)
+
     async def find(self, message_id: str) -> MessageRecord | None:
         key = column(message_id)
         row = await self._database.call(lambda connection: connection.execute(_FIND, (key,)).fetchone(), writes=False)

@@ -109,6 +109,9 @@ class MemoryStoreJournal:
         """The sequences of all messages, the oldest first."""
         return sorted(self._packed)
 
+    async def confirm(self) -> None:
+        self._store.check()
+
     async def find(self, message_id: str) -> MessageRecord | None:
         self._store.check()
         sequence = self._sequences.get(message_id)

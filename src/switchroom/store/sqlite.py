@@ -26,6 +26,11 @@ class SqliteStore:
         self.contacts = SqliteContacts(database)
         self.objects = SqliteObjects(database)
 
+    @property
+    def queued(self) -> int:
+        """Changes that are not committed yet."""
+        return self.database.queued
+
     @classmethod
     def open(
         cls,

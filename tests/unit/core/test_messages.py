@@ -453,6 +453,18 @@ async def test_what_waits_can_be_taken_back() -> None:
         await w.messages.cancel("m9")
 
 
+async def test_what_is_taken_back_while_nothing_can_be_written_is_not_said_to_be_kept() -> None:
+    w = await world(terms=STORE)
+    await w.send()
+    w.journal.failing = True
+    with pytest.raises(StoreUnavailable):
+        await w.messages.cancel("m1")
+    assert w.journal.owed() == {"m1"}
+    w.phones.come("bob", ONE)
+    await settle()
+    assert w.on_the_wire() == []
+
+
 async def test_what_stands_behind_another_or_is_to_be_tried_again_can_be_taken_back() -> None:
     w = await world(ONE)
     for body in ("1", "2", "3"):

@@ -98,6 +98,21 @@ async def test_an_id_is_kept_once(store: Store) -> None:
     assert found == next(record for record in (first, second) if record.sequence)
 
 
+async def test_confirm_waits_for_what_was_written_behind(store: Store) -> None:
+    record = message("m1")
+    await store.journal.accept(record)
+    store.journal.update(end(record), (0,))
+    await store.journal.confirm()
+    assert store.queued == 0
+    store.fail("disk full")
+    store.journal.update(record, (0,))
+    with pytest.raises(StoreUnavailable):
+        await store.journal.confirm()
+    store.heal()
+    await until_it_works(store.journal.confirm)
+    assert store.queued == 0
+
+
 async def test_unfinished_is_what_has_something_open(store: Store) -> None:
     half = message("half", deliveries=[DeliveryRecord(contact=contact) for contact in ("sip:a@b", "sip:c@d")])
     waiting = message("waiting", deliveries=[])

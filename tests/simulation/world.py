@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from random import Random
 
+from simulation.history import History
 from simulation.model import Model, Sent
 from simulation.network import CLEAR, SERVER, Address, Network, Phone, Receipt, Weather
 from support.messages_world import ListJournal
@@ -112,6 +113,7 @@ class World:
         transport = TransportSettings(name="udp", source=HERE, bind_host=SERVER[0])
         self.sip.attach(Listener(transport, *SERVER, self._leave, lambda peer: SERVER[0]))
         self.network.doors[SERVER] = self._enter
+        self.history = History()
         bus.attach(self)
         bus.attach(self.messages)
         await self.messages.restore()
@@ -137,6 +139,7 @@ class World:
         return False
 
     def hear(self, event: Event) -> None:
+        self.history.hear(event)
         if isinstance(event, ContactStatusChange) and event.contact_status is ContactStatus.REMOVED:
             self.model.gone_at_some_time.add(event.endpoint.resource)
 
@@ -180,8 +183,11 @@ class World:
             if asyncio.iscoroutine(outcome):
                 await outcome
             await settle()
+            if untold := self.history.faults(self.registry, self.messages):
+                return untold
         await self._calm_down()
-        return self.model.faults(await self._records(), self._receipts())
+        untold = self.history.faults(self.registry, self.messages)
+        return untold + self.model.faults(await self._records(), self._receipts())
 
     async def _calm_down(self) -> None:
         self.network.weather = CLEAR

@@ -35,9 +35,11 @@ from switchroom.model.settings import (
     AriSettings,
     ChanSipSettings,
     Configuration,
+    Settings,
     SipEndpointSettings,
     SipSettings,
 )
+from switchroom.model.xmpp_settings import XmppSettings
 
 log = structlog.get_logger(__name__)
 
@@ -91,6 +93,7 @@ class LiveConfiguration:
         self._on_chan_sip: Callable[[SipChange], None] = _nobody
         self._on_ari: Callable[[AriSettings], None] = _nobody
         self._on_iax: Callable[[IaxSettings], None] = _nobody
+        self._on_xmpp: Callable[[XmppSettings], None] = _nobody
 
     async def load(self) -> SipSettings | None:
         """Takes in what was made in earlier runs; the settings to serve SIP with, None when it is off."""
@@ -113,12 +116,14 @@ class LiveConfiguration:
         chan_sip: Callable[[SipChange], None] | None = None,
         ari: Callable[[AriSettings], None] | None = None,
         iax: Callable[[IaxSettings], None] | None = None,
+        xmpp: Callable[[XmppSettings], None] | None = None,
     ) -> None:
         """Says who serves what; each is called with every change from now on."""
         self._on_sip = sip or self._on_sip
         self._on_chan_sip = chan_sip or self._on_chan_sip
         self._on_ari = ari or self._on_ari
         self._on_iax = iax or self._on_iax
+        self._on_xmpp = xmpp or self._on_xmpp
 
     def chan_sip(self) -> ChanSipSettings:
         """What sip.conf says now."""
@@ -231,6 +236,8 @@ class LiveConfiguration:
                 self._on_ari(plan.configuration.ari)
             if plan.configuration.iax is not None and not same(before.iax, plan.configuration.iax):
                 self._on_iax(plan.configuration.iax)
+            if not same(_xmpp(before), _xmpp(plan.configuration)):
+                self._on_xmpp(_xmpp(plan.configuration))
             for part in plan.parts:
                 patch(self._served, part)
                 self._on_sip(part)
@@ -287,7 +294,8 @@ class LiveConfiguration:
                 changed += settings is not None and name in known
         of_sip = peer_difference(_chan_sip(self._files).peers, _chan_sip(plan.configuration).peers)
         of_iax = peer_difference(_iax(self._files).peers, _iax(plan.configuration).peers)
-        for before, now in chain(of_sip, of_iax):
+        of_xmpp = peer_difference(_xmpp(self._files).accounts, _xmpp(plan.configuration).accounts)
+        for before, now in chain[tuple[Settings | None, Settings | None]](of_sip, of_iax, of_xmpp):
             removed += now is None
             added += before is None
             changed += before is not None and now is not None
@@ -312,6 +320,10 @@ def _chan_sip(configuration: Configuration) -> ChanSipSettings:
 
 def _iax(configuration: Configuration) -> IaxSettings:
     return configuration.iax or IaxSettings()
+
+
+def _xmpp(configuration: Configuration) -> XmppSettings:
+    return configuration.xmpp or XmppSettings()
 
 
 def _nobody(*change: object) -> None:

@@ -37,6 +37,8 @@ class Listeners:
         self._admission = admission
         #: Sections of the HTTP server's WebSockets, by protocol.
         self._browsers: dict[str, TransportSettings] = {}
+        #: Its UDP sockets, which count what goes through them.
+        self.datagrams: list[UdpListener] = []
 
     async def open(self, transport: TransportSettings) -> tuple[str, int] | None:
         """Where it listens now; None for ``ws`` and ``wss``, which ``browsers`` serves, and for what has no socket.
@@ -71,6 +73,7 @@ class Listeners:
 
         udp = await UdpListener.open(transport.bind_host, transport.bind_port, receive, after=_nothing, error=refused)
         self._closing.callback(udp.close)
+        self.datagrams.append(udp)
         self._attach(transport, udp.address, udp)
         return udp.address
 

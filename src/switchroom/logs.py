@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
+from textwrap import indent
 from typing import Any
 
 import structlog
 
-#: C0, DEL and C1 but nothing printable.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-#: The same but for the line ends of a traceback.
-_CONTROL_IN_TRACEBACK = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+#: What stands before each line of a traceback for people, so that no text in it looks like an event of its own.
+_INDENT = "    "
 
 
 def configure_logs(form: str, level: str) -> None:
@@ -23,6 +21,7 @@ def configure_logs(form: str, level: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            *([_indent_traceback] if people else []),
             _show_control,
             structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), sort_keys=False)
             if people
@@ -32,12 +31,33 @@ def configure_logs(form: str, level: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
+    logging.lastResort = _Others(logging.WARNING)
+
+
+class _Others(logging.Handler):
+    """What libraries log and nobody handles, which Python would write as it is."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger().log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)
+
+
+def _indent_traceback(logger: object, method: str, event: Any) -> Any:
+    if "exception" in event:
+        event["exception"] = indent(event["exception"], _INDENT)
+    return event
 
 
 def _show_control(logger: object, method: str, event: Any) -> Any:
-    """Shows control characters as ``\\xNN`` in every text. A traceback keeps its lines; its last may quote a peer."""
+    """Shows what is not printable as ``\\xNN`` in every text: control characters, other line ends, what turns the
+    direction of writing. A traceback keeps its lines; its last may quote a peer.
+    """
     for key, value in event.items():
-        if isinstance(value, str):
-            control = _CONTROL_IN_TRACEBACK if key == "exception" else _CONTROL
-            event[key] = control.sub(lambda m: f"\\x{ord(m[0]):02x}", value)
+        if isinstance(value, str) and not value.isprintable():
+            event[key] = "".join(
+                c if c.isprintable() or (c == "\n" and key == "exception") else _escaped(ord(c)) for c in value
+            )
     return event
+
+
+def _escaped(code: int) -> str:
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import secrets
 import signal
 import ssl
@@ -17,23 +18,29 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from random import SystemRandom
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
 from switchroom import __version__
+from switchroom.ari.console import Console
+from switchroom.ari.health import Health
 from switchroom.ari.service import AriService
 from switchroom.configuration import LiveConfiguration
 from switchroom.core.addresses import Addresses
 from switchroom.core.bus import Bus
+from switchroom.core.channels import Channels
 from switchroom.core.crossing import Crossing
 from switchroom.core.messages import Messages, MessageTerms
 from switchroom.core.referrals import Referrals
 from switchroom.core.registry import Registry
 from switchroom.core.schedule import Schedule
+from switchroom.core.security import Offence, SecurityLog
 from switchroom.core.storage import ContactStore, StoreUnavailable
+from switchroom.core.tally import LoopLag, Tally
 from switchroom.core.technologies import Technologies
 from switchroom.core.tokens import Ids, Tokens
+from switchroom.core.trail import Trail
 from switchroom.iax2 import open_socket
 from switchroom.listeners import Listeners
 from switchroom.logs import configure_logs
@@ -52,12 +59,16 @@ from switchroom.model.xmpp_settings import XmppSettings
 from switchroom.net.admission import Admission, connections_allowed
 from switchroom.net.certificates import client_context, server_context
 from switchroom.net.dns import Resolver
-from switchroom.store.memory import MemoryStore, UnkeptContacts
+from switchroom.store.memory import HeldJournal, MemoryStore, UnkeptContacts
 from switchroom.store.sqlite import SqliteStore
 from switchroom.tech.iax2.service import IaxTechnology
 from switchroom.tech.sip.chan_sip import ChanSip
 from switchroom.tech.sip.driver import MakeDriver, Pjsip
 from switchroom.tech.sip.service import SipTechnology
+
+if TYPE_CHECKING:
+    from switchroom.metrics import Metrics
+    from switchroom.tech.xmpp.service import XmppTechnology
 
 log = structlog.get_logger(__name__)
 
@@ -99,13 +110,22 @@ class Server:
         self._tokens = Tokens()
         self._ids = Ids(self._tokens, self._clock)
         self._bus = Bus()
+        self._tally = Tally(self._clock.wall())
+        self._bus.attach(self._tally)
+        if log.is_enabled_for(logging.INFO):
+            self._bus.attach(Trail(every_step=log.is_enabled_for(logging.DEBUG)))
         self._registry = Registry(self._clock)
+        self._channels = Channels(self._registry, self._bus, self._clock)
         self._technologies = Technologies()
         self._referrals = Referrals(self._technologies, self._clock, self._bus, self._ids)
         self._messages: Messages | None = None
         self._addresses = Addresses(self._registry)
         self._sip: list[SipTechnology] = []
+        self._xmpp: XmppTechnology | None = None
         self._listeners: Listeners | None = None
+        self._all_listeners: list[Listeners] = []
+        self._metrics: Metrics | None = None
+        self._stopping = False
         self._live: LiveConfiguration | None = None
         self._reloading: asyncio.Task[None] | None = None
 
@@ -116,14 +136,20 @@ class Server:
             StartError: a port is taken, an address is not ours.
         """
         listeners: dict[str, tuple[str, int]] = {}
-        admission = Admission(connections_allowed())
-        store = self._open_store(closing)
+        self._security = security = SecurityLog(self._clock, asyncio.get_running_loop())
+        self._admission = admission = Admission(
+            connections_allowed(), tell=lambda host: security.tell(Offence.TOO_MANY_CONNECTIONS, host, "SIP")
+        )
+        self._lag = LoopLag(self._clock, asyncio.get_running_loop())
+        self._lag.start()
+        closing.callback(self._lag.stop)
+        self._store = store = self._open_store(closing)
         self._schedule = Schedule(self._clock, asyncio.get_running_loop())
         closing.callback(self._schedule.stop)
         terms = message_terms(self.configuration.switchroom)
         messages = Messages(
             self._technologies,
-            store.journal,
+            HeldJournal(store) if isinstance(store, MemoryStore) else store.journal,
             self._clock,
             self._schedule,
             self._bus,
@@ -143,13 +169,15 @@ class Server:
             if settings is not None:
                 sip = self._make_sip("PJSIP", settings, messages, crossing, contacts)
                 self._listeners = Listeners(sip, closing, admission)
+                self._all_listeners.append(self._listeners)
                 listeners |= await self._start_sip(sip, settings, self._listeners, closing)
                 live.serve(sip=sip.apply)
             peers = self.configuration.chan_sip
             if peers is not None:
                 driver = partial(ChanSip, live.chan_sip)
                 sip = self._make_sip("SIP", peers.sip, messages, crossing, contacts, driver)
-                listeners |= await self._start_sip(sip, peers.sip, Listeners(sip, closing, admission), closing)
+                self._all_listeners.append(Listeners(sip, closing, admission))
+                listeners |= await self._start_sip(sip, peers.sip, self._all_listeners[-1], closing)
                 live.serve(chan_sip=sip.apply)
             if self.configuration.iax is not None:
                 iax = await self._start_iax(self.configuration.iax, messages, crossing, contacts, closing)
@@ -157,7 +185,8 @@ class Server:
         except StoreUnavailable as error:
             raise StartError(str(error)) from error
         if self.configuration.xmpp is not None and self.configuration.xmpp.accounts:
-            await self._start_xmpp(self.configuration.xmpp, crossing, closing)
+            await self._make_xmpp(self.configuration.xmpp, crossing, closing).start()
+        live.serve(xmpp=partial(self._serve_xmpp, crossing=crossing, closing=closing))
         base = await self._start_ari(messages, live, closing)
         messages.start()
         self._messages = messages
@@ -170,7 +199,8 @@ class Server:
         if self._state is None:
             return MemoryStore()
         try:
-            store = SqliteStore.open(self._state, self.configuration.switchroom.durability)
+            durability = self.configuration.switchroom.durability
+            store = SqliteStore.open(self._state, durability, heard=_store_changed)
         except StoreUnavailable as error:
             raise StartError(str(error)) from error
         closing.push_async_callback(store.close)
@@ -201,9 +231,14 @@ class Server:
             random=SystemRandom(),
             node=secrets.token_hex(2),
             fork=self.configuration.switchroom.fork,
+            calls=self.configuration.switchroom.calls,
+            channels=self._channels,
+            service_route=self.configuration.switchroom.service_route,
             driver=driver,
+            security=self._security,
         )
         sip.switch_to(messages, crossing)
+        self._channels.attach(name, sip.busy_at)
         self._technologies.add(sip)
         self._addresses.add(name, sip)
         self._sip.append(sip)
@@ -240,6 +275,7 @@ class Server:
             contact_changed=messages.hear,
             secret=secrets.token_bytes(32),
             random=SystemRandom(),
+            tell=lambda offence, source, account: self._security.tell(offence, source, "IAX2", account),
         )
         iax.switch_to(crossing)
         self._technologies.add(iax)
@@ -254,11 +290,11 @@ class Server:
         closing.push_async_callback(iax.stop)
         return iax
 
-    async def _start_xmpp(self, settings: XmppSettings, crossing: Crossing, closing: AsyncExitStack) -> None:
+    def _make_xmpp(self, settings: XmppSettings, crossing: Crossing, closing: AsyncExitStack) -> XmppTechnology:
         # Only here: who has no account does not pay for slixmpp (12 MB).
         from switchroom.tech.xmpp.service import XmppTechnology
 
-        xmpp = XmppTechnology(
+        self._xmpp = xmpp = XmppTechnology(
             settings,
             registry=self._registry,
             bus=self._bus,
@@ -269,8 +305,15 @@ class Server:
         )
         self._technologies.add(xmpp)
         self._addresses.add(xmpp.name, xmpp)
-        await xmpp.start()
         closing.push_async_callback(xmpp.stop)
+        return xmpp
+
+    def _serve_xmpp(self, settings: XmppSettings, crossing: Crossing, closing: AsyncExitStack) -> None:
+        """xmpp.conf was read again."""
+        if self._xmpp is None and settings.accounts:
+            self._make_xmpp(XmppSettings(), crossing, closing)
+        if self._xmpp is not None:
+            self._xmpp.apply(settings)
 
     async def _start_ari(self, messages: Messages, live: LiveConfiguration, closing: AsyncExitStack) -> str:
         configuration = self.configuration
@@ -294,12 +337,16 @@ class Server:
                 for name, outbound in configuration.ari.outbound.items()
                 if outbound.uri.startswith("wss:")
             },
+            security=self._security,
         )
         live.serve(ari=service.reconfigure)
         servername = configuration.http.servername
         browsers = self._listeners.browsers(servername) if self._listeners is not None else None
         if browsers is not None:
             service.mount("/ws", browsers.serve)
+        self._mount_health(service, messages)
+        if configuration.switchroom.console and configuration.ari.enabled:
+            service.mount("/", Console(configuration.http.prefix).serve)
         try:
             host, port = await service.start()
         except OSError as error:
@@ -315,6 +362,49 @@ class Server:
             closing.callback(browsers.stop)
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
+    def _mount_health(self, service: AriService, messages: Messages) -> None:
+        wanted = self.configuration.switchroom.metrics
+
+        def metrics() -> bytes:
+            if self._metrics is None:
+                # Only here: who is never scraped does not pay for the client library.
+                from switchroom.metrics import Metrics, Sources
+
+                database = self._store.database if isinstance(self._store, SqliteStore) else None
+                self._metrics = Metrics(
+                    Sources(
+                        registry=self._registry,
+                        tally=self._tally,
+                        lag=self._lag,
+                        security=self._security,
+                        admission=self._admission,
+                        messages=messages,
+                        sip=self._sip,
+                        listeners=self._all_listeners,
+                        service=service,
+                        database=database,
+                    )
+                )
+            return self._metrics.text()
+
+        health = Health(self._unready, metrics, None if wanted == "open" else service.login)
+        service.mount_at_root("/healthz", health.healthz)
+        service.mount_at_root("/readyz", health.readyz)
+        if wanted != "no":
+            service.mount_at_root("/metrics", health.metrics)
+
+    def _unready(self) -> list[str]:
+        """Why nothing should be sent to this server now; everything listens once it has started."""
+        reasons = []
+        if self._messages is None:
+            reasons.append("the server is starting")
+        if self._stopping:
+            reasons.append("the server is stopping")
+        trouble = self._store.database.trouble if isinstance(self._store, SqliteStore) else self._store.trouble
+        if trouble:
+            reasons.append("the store can not be written")
+        return reasons
+
     def reload(self) -> None:
         """Reads the configuration again, unless it is being read; what comes of it is in the log."""
         if self._live is not None and (self._reloading is None or self._reloading.done()):
@@ -322,6 +412,7 @@ class Server:
 
     async def drain(self) -> None:
         """Begins nothing new, and gives requests of ours that are on their way a moment to be answered."""
+        self._stopping = True
         if self._messages is not None:
             await self._messages.stop()
         with suppress(TimeoutError):
@@ -334,15 +425,18 @@ async def serve(
     *,
     directory: Path | None = None,
     ready: Callable[[Running], None] | None = None,
+    log_format: str | None = None,
+    log_level: str | None = None,
 ) -> int:
     """Serves until SIGTERM or SIGINT; the exit status. ``ready`` is called once everything listens.
 
-    SIGHUP reads the configuration again from ``directory``.
+    SIGHUP reads the configuration again from ``directory``. ``log_format`` and ``log_level`` stand above it.
 
     Raises:
         StartError: it can not start.
     """
-    configure_logs(configuration.switchroom.log_format, configuration.switchroom.log_level)
+    ours = configuration.switchroom
+    configure_logs(log_format or ours.log_format, log_level or ours.log_level)
     if state is not None:
         _prepare_state(state)
     stopping = asyncio.Event()
@@ -391,6 +485,13 @@ def message_terms(settings: SwitchroomSettings) -> MessageTerms:
         keep_body=settings.keep_body,
         max_waiting=settings.max_waiting,
     )
+
+
+def _store_changed(trouble: str) -> None:
+    if trouble:
+        log.error("the store can not be written", reason=trouble)
+    else:
+        log.info("the store can be written again")
 
 
 def _tls(settings: HttpSettings) -> ssl.SSLContext | None:

@@ -69,6 +69,14 @@ async def recorded_world(directory: Path) -> AsyncIterator[World]:
         yield World(server, ari, phones, ports)
 
 
+@asynccontextmanager
+async def recorded_server(directory: Path, ports: dict[int, int]) -> AsyncIterator[RunningServer]:
+    """The server alone. ``ports``: recorded port to ours, for those who talk to it; the others are any."""
+    _write_config(directory, {recorded: free_port() for recorded in SERVER_PORTS} | ports)
+    async with running_server(directory) as server:
+        yield server
+
+
 def _write_config(directory: Path, ports: dict[int, int]) -> None:
     shutil.copytree(DATA / "etc", directory, dirs_exist_ok=True)
     for file in directory.glob("*.conf"):

@@ -8,6 +8,8 @@ import pytest
 
 from support.sip_world import SERVER, SipWorld, aor, auth, authorized, phone, request, settings
 
+#: Who is asked by a proxy is asked so (RFC 3261 22.3).
+CHALLENGES = {"INVITE": 407}
 METHODS = ["MESSAGE", "REFER", "SUBSCRIBE", "PUBLISH", "NOTIFY", "INFO", "INVITE", "UPDATE", "PRACK", "BYE", "REGISTER"]
 
 
@@ -49,7 +51,7 @@ async def outcome(w: SipWorld, message: str) -> list[int]:
 
 @pytest.mark.parametrize("method", METHODS)
 async def test_without_credentials(method: str) -> None:
-    assert await outcome(await world(), text(method, "alice")) == [401]
+    assert await outcome(await world(), text(method, "alice")) == [CHALLENGES.get(method, 401)]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -57,7 +59,7 @@ async def test_with_a_wrong_password(method: str) -> None:
     w = await world()
     message = text(method, "alice")
     (challenge,) = w.receive(message)
-    assert await outcome(w, authorized(message, challenge.response, "alice", "wrong")) == [401]
+    assert await outcome(w, authorized(message, challenge.response, "alice", "wrong")) == [CHALLENGES.get(method, 401)]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -65,7 +67,7 @@ async def test_with_right_credentials_and_the_name_of_another(method: str) -> No
     w = await world()
     message = text(method, "bob")
     (challenge,) = w.receive(message)
-    assert await outcome(w, authorized(message, challenge.response, "alice")) == [401]
+    assert await outcome(w, authorized(message, challenge.response, "alice")) == [CHALLENGES.get(method, 401)]
 
 
 async def test_with_right_credentials_for_another_request() -> None:

@@ -36,6 +36,8 @@ CALM = 4_000.0
 class KeptContacts:
     """``core.storage.ContactStore`` in a dictionary that outlives the server."""
 
+    lasting = True
+
     def __init__(self) -> None:
         self._kept: dict[tuple[str, str], tuple[Contact, float]] = {}
 
@@ -44,6 +46,9 @@ class KeptContacts:
 
     def forget(self, technology: str, aor: str, uri: str) -> None:
         self._kept.pop((aor, uri), None)
+
+    async def confirm(self) -> None:
+        """It is kept at once."""
 
     async def load(self, technology: str) -> list[tuple[Contact, float]]:
         return list(self._kept.values())

@@ -12,7 +12,13 @@ from switchroom.core.bus import Bus
 from switchroom.core.registry import Registry
 from switchroom.core.schedule import Schedule
 from switchroom.model.endpoint import EndpointId
-from switchroom.model.events import ContactStatusChange, Event, PeerStatusChange, TextMessageReceived
+from switchroom.model.events import (
+    ContactStatusChange,
+    EndpointStateChange,
+    Event,
+    PeerStatusChange,
+    TextMessageReceived,
+)
 from switchroom.model.iax2_settings import IaxPeerSettings, IaxSettings
 from switchroom.model.message import Delivery, DeliveryReport, ReceivedText, TextMessage
 from switchroom.model.settings import Source
@@ -69,6 +75,8 @@ class IaxWorld:
         self.texts: list[ReceivedText] = []
         self.contacts: list[tuple[str, str]] = []
         self.reports: list[tuple[int, str]] = []
+        #: What was told, from where, by what name.
+        self.offences: list[tuple[str, str, str]] = []
         self.loses: Callable[[bytes, Address], bool] = lambda data, to: False
         #: Every datagram that left the server, and every one that left a peer.
         self.sent: list[tuple[bytes, Address]] = []
@@ -87,6 +95,7 @@ class IaxWorld:
             contact_changed=self._contact_changed,
             secret=b"a secret of sixteen bytes",
             random=Random(1),
+            tell=lambda offence, source, account: self.offences.append((offence.value, source, account)),
         )
         self.iax.attach("0", SERVER.host, lambda data, host, port: self._leave(data, SERVER, Address(host, port)))
 
@@ -145,8 +154,8 @@ class IaxWorld:
             self.statuses.append(" ".join(part for part in told if part is not None))
         elif isinstance(event, TextMessageReceived):
             self.texts.append(event.message)
-        elif not isinstance(event, ContactStatusChange):
-            self.states.append(event.endpoint.state.value)  # type: ignore[attr-defined]
+        elif isinstance(event, EndpointStateChange):
+            self.states.append(event.endpoint.state.value)
 
     def _contact_changed(self, event: ContactStatusChange) -> None:
         self.contacts.append((event.uri, event.contact_status.value))

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from random import Random
 
 from switchroom.core.addresses import Addresses as AliasAddresses
 from switchroom.core.bus import Bus
+from switchroom.core.channels import Channels
 from switchroom.core.crossing import Crossing
 from switchroom.core.messages import Messages
 from switchroom.core.referrals import Referrals
@@ -84,11 +85,19 @@ class Addresses:
 
     def __init__(self) -> None:
         self.known: dict[str, list[str]] = {}
+        #: What NAPTR and SRV records say of a name: transport, address and port.
+        self.located: dict[str, list[tuple[str, str, int]]] = {}
 
     async def resolve(self, host: str, port: int | None, transport: str) -> list[tuple[str, int]]:
         if host not in self.known:
             raise OSError(f"{host} is not known")
         return [(address, port or 5060) for address in self.known[host]]
+
+    async def locate(self, host: str, port: int | None, transports: Sequence[str]) -> list[tuple[str, str, int]]:
+        located = self.located.get(host)
+        if located is not None and port is None:
+            return [found for found in located if found[0] in transports]
+        return [(transports[0], *found) for found in await self.resolve(host, port, transports[0])]
 
 
 class Ear:
@@ -140,6 +149,8 @@ class SipWorld:
         settings: SipSettings,
         *,
         fork: str = "all",
+        service_route: bool = False,
+        calls: str = "endpoints",
         bind: str = SERVER,
         port: int = 5060,
         store: MemoryStore | None = None,
@@ -190,6 +201,9 @@ class SipWorld:
             random=Random(1),
             node="n1",
             fork=fork,
+            service_route=service_route,
+            calls=calls,
+            channels=Channels(self.registry, self.bus, self.clock),
             driver=driver,
         )
         self.technologies: Technologies = beside.technologies if beside else Technologies()
@@ -299,13 +313,14 @@ def wire(text: str) -> bytes:
 
 def authorized(text: str, challenge: Response, user: str, password: str = "") -> str:
     """The request again with the challenge answered: next CSeq, a new branch."""
-    value = challenge.first("www-authenticate") or ""
+    proxy = challenge.first("proxy-authenticate")
+    value = proxy or challenge.first("www-authenticate") or ""
     params = dict(re.findall(r'(\w+)="?([^",]+)"?', value))
     method, uri = text.split(" ", 2)[:2]
     ha1 = _md5(f"{user}:{params['realm']}:{password or user + 'pw'}")
     response = _md5(f"{ha1}:{params['nonce']}:00000001:abc:auth:{_md5(f'{method}:{uri}')}")
     header = (
-        f'Authorization: Digest username="{user}", realm="{params["realm"]}", nonce="{params["nonce"]}", '
+        f'{"Proxy-" if proxy else ""}Authorization: Digest username="{user}", realm="{params["realm"]}", nonce="{params["nonce"]}", '
         f'uri="{uri}", response="{response}", algorithm=MD5, qop=auth, nc=00000001, cnonce="abc", '
         f'opaque="{params.get("opaque", "")}"'
     )

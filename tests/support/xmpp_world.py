@@ -27,14 +27,19 @@ from switchroom.tech.xmpp.service import XmppTechnology
 from switchroom.tech.xmpp.stream import Stream, Watcher
 
 SOURCE = Source("xmpp.conf", 1)
-PING = "{urn:xmpp:ping}ping"
+QUESTION = "question"
 
 
 def client(name: str = "gateway", **options: Any) -> XmppAccountSettings:
     return XmppAccountSettings(
         name=name,
-        source=SOURCE,
-        **{"username": f"{name}@localhost", "secret": "pw", "server_host": "127.0.0.1", **options},
+        **{
+            "source": SOURCE,
+            "username": f"{name}@localhost",
+            "secret": "pw",
+            "server_host": "127.0.0.1",
+            **options,
+        },
     )
 
 
@@ -52,6 +57,7 @@ class FakeStream:
         self.boundjid = JID(name if settings.component or "/" in name else f"{name}/asterisk-xmpp")
         self.namespace = "jabber:component:accept" if settings.component else "jabber:client"
         self.resumable = False
+        self.far_end = ("127.0.0.1:5222", "tcp")
         self.opened = 0
         self.greeted = 0
         self.posted: list[Element] = []
@@ -66,9 +72,13 @@ class FakeStream:
     def greet(self) -> None:
         self.greeted += 1
 
-    def post(self, element: Element) -> None:
+    def post(self, stanza: str) -> None:
+        (element,) = fromstring(f"<stream xmlns='{self.namespace}'>{stanza}</stream>")
         self.posted.append(element)
-        if self.answers and element.find(PING) is not None:
+
+    def ask(self, question: str) -> None:
+        self.posted.append(Element(QUESTION, {"id": question}))
+        if self.answers:
             self.answer()
 
     def refuse(self, reason: str, *, refused: bool = False) -> None:
@@ -95,7 +105,7 @@ class FakeStream:
 
     def answer(self) -> None:
         """The server answers the last question."""
-        question = next(e for e in reversed(self.posted) if e.find(PING) is not None)
+        question = next(e for e in reversed(self.posted) if e.tag == QUESTION)
         self.watcher.answered(self._stream, question.get("id", ""))
 
     def say(self, xml: str) -> None:
@@ -115,7 +125,7 @@ class FakeStream:
     def others(self) -> list[Element]:
         """What was sent and is neither a text nor a question."""
         body = f"{{{self.namespace}}}body"
-        return [e for e in self.posted if e.find(body) is None and e.find(PING) is None]
+        return [e for e in self.posted if e.find(body) is None and e.tag != QUESTION]
 
 
 class XmppWorld:
@@ -151,7 +161,7 @@ class XmppWorld:
 
     def _open(self, settings: XmppAccountSettings, watcher: Watcher) -> Stream:
         stream = FakeStream(settings, watcher)
-        self.streams[settings.name].append(stream)
+        self.streams.setdefault(settings.name, []).append(stream)
         return cast(Stream, stream)
 
     def takes(self, endpoint: EndpointId) -> bool:

@@ -21,6 +21,7 @@ from switchroom.model.errors import (
 )
 from switchroom.model.iax2_settings import IaxSettings
 from switchroom.model.settings import AriSettings, Configuration
+from switchroom.model.xmpp_settings import XmppSettings
 from switchroom.store.memory import MemoryStore
 
 FILES = """\
@@ -52,6 +53,7 @@ class World:
         self.changes: list[SipChange] = []
         self.users: list[AriSettings] = []
         self.peers: list[list[str]] = []
+        self.accounts: list[list[str]] = []
         self.write(http="[general]\nenabled=yes\nbindaddr=127.0.0.1\n", ari=ARI, pjsip=FILES)
 
     def write(self, **files: str) -> None:
@@ -62,11 +64,14 @@ class World:
         """A server starts; the one before has ended."""
         live = LiveConfiguration(read_directory(self.directory)[0], self.directory, self.store.objects)
         await live.load()
-        live.serve(sip=self.changes.append, ari=self.users.append, iax=self._serve_iax)
+        live.serve(sip=self.changes.append, ari=self.users.append, iax=self._serve_iax, xmpp=self._serve_xmpp)
         return live
 
     def _serve_iax(self, settings: IaxSettings) -> None:
         self.peers.append(list(settings.peers))
+
+    def _serve_xmpp(self, settings: XmppSettings) -> None:
+        self.accounts.append(list(settings.accounts))
 
     def told(self) -> list[tuple[str, str, bool]]:
         """Kind, name, and whether it is there now, of each object somebody was told of."""
@@ -242,6 +247,22 @@ async def test_users_and_peers_of_iax2_change(world: World) -> None:
     assert (reloaded.added, reloaded.changed, reloaded.removed) == (1, 1, 1)
     assert world.peers == [["b", "c"]]
     assert [list(settings.users) for settings in world.users] == [["ann", "bob"]]
+
+
+async def test_accounts_of_xmpp_change(world: World) -> None:
+    account = "[{0}]\ntype=client\nusername={0}@example.org\nsecret=pw\n"
+    live = await world.start()
+    world.write(xmpp=account.format("a") + account.format("b"))
+    assert (await live.reload()).added == 2
+    world.write(xmpp="\n" + account.format("b") + "status=away\n" + account.format("c"))
+    reloaded = await live.reload()
+    assert (reloaded.added, reloaded.changed, reloaded.removed) == (1, 1, 1)
+    world.write(xmpp="; moved\n" + account.format("b") + "status=away\n" + account.format("c"))
+    assert (await live.reload()).changed == 0
+    (world.directory / "xmpp.conf").unlink()
+    reloaded = await live.reload()
+    assert (reloaded.removed, list(reloaded.restart_needed)) == (2, [])
+    assert world.accounts == [["a", "b"], ["b", "c"], []]
 
 
 async def test_a_large_change_comes_in_parts(world: World) -> None:

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md"))
 COMMANDS = ["", *sorted(command.callback.__name__ for command in application.registered_commands if command.callback)]
 COMMANDS += ["messages", *(f"messages {name}" for name in ("list", "show", "cancel", "export"))]
+COMMANDS += ["profile", *(f"profile {name}" for name in ("save", "list", "delete"))]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command or "switchroom")

@@ -32,6 +32,11 @@ _OPTIONS = (
     "--disable-component-update",
     "--disable-sync",
     "--ignore-certificate-errors",
+    # A microphone that beeps, and calls over the loopback interface.
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--allow-loopback-in-peer-connection",
+    "--disable-features=WebRtcHideLocalIpsWithMdns",
 )
 _HTML = "<!doctype html><meta charset=utf-8><title>phones</title><script src=/page.js></script>"
 

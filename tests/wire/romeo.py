@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -102,10 +102,14 @@ def xmpp_conf(theirs: XmppServer, certificate: Certificate | None) -> str:
 
 @asynccontextmanager
 async def switchroom(
-    theirs: XmppServer, folder: Path, certificate: Certificate | None, conf: str = ""
+    theirs: XmppServer,
+    folder: Path,
+    certificate: Certificate | None,
+    conf: str = "",
+    more: Mapping[str, str] | None = None,
 ) -> AsyncIterator[World]:
-    """The server, with its XMPP accounts; romeo is not there yet."""
-    files = {"xmpp.conf": conf or xmpp_conf(theirs, certificate)}
+    """The server, with its XMPP accounts and ``more`` files; romeo is not there yet."""
+    files = {"xmpp.conf": conf or xmpp_conf(theirs, certificate), **(more or {})}
     config = write_config(folder / "config", pjsip=user("alice", "alicepw"), files=files)
     async with (
         running_server(config) as server,

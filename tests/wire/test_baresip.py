@@ -2,94 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from support.ari import ari_client
-from support.config import Address, free_port, user
+from support.config import user
 from support.events import events
 from support.programs import need_program
 from support.server import RunningServer, running_server
 from support.transports import addresses, write_transports
 from support.wait import until
-from wire.process import Program, program
-
-#: Headless: no sound, no video, no terminal. ``contact`` sends texts, ``menu`` prints those that come.
-CONFIG = """\
-poll_method epoll
-module_path {modules}
-sip_listen {listen}
-net_interface 127.0.0.1
-module_tmp account.so
-module_app contact.so
-module_app menu.so
-module stdio.so
-module ctrl_tcp.so
-ctrl_tcp_listen {control}
-"""
-
-
-class Baresip:
-    """A running baresip; ``command`` speaks its netstring-framed JSON control protocol."""
-
-    def __init__(self, run: Program, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.run = run
-        self._reader = reader
-        self._writer = writer
-
-    async def command(self, name: str, parameters: str = "") -> None:
-        """Carries out a command and waits until it is done."""
-        sent = json.dumps({"command": name, "params": parameters, "token": name}).encode()
-        self._writer.write(b"%d:%s," % (len(sent), sent))
-        async with asyncio.timeout(10):
-            while True:
-                size = int((await self._reader.readuntil(b":"))[:-1])
-                heard = json.loads((await self._reader.readexactly(size + 1))[:-1])
-                if heard.get("response") and heard.get("token") == name:
-                    assert heard["ok"], heard
-                    return
-
-
-@asynccontextmanager
-async def baresip(
-    path: str, folder: Path, name: str, password: str, server: Address, transport: str
-) -> AsyncIterator[Baresip]:
-    """A baresip with one account and the one contact ``desk`` at the server."""
-    control = Address("127.0.0.1", free_port())
-    account = f"<sip:{name}@{server};transport={transport}>;auth_user={name};auth_pass={password}"
-    # Without it texts leave by UDP, however the phone registered.
-    account += f';outbound="sip:{server};transport={transport}"'
-    _configure(folder, Path(path), control, account, server)
-    async with program(path, "-f", str(folder), folder=folder) as run:
-        await run.says("baresip is ready")
-        reader, writer = await asyncio.open_connection(*control)
-        try:
-            yield Baresip(run, reader, writer)
-        finally:
-            writer.close()
-            await writer.wait_closed()
-
-
-def _configure(folder: Path, binary: Path, control: Address, account: str, server: Address) -> None:
-    folder.mkdir()
-    desk = f"sip:desk@{server}"
-    files = {
-        "config": CONFIG.format(
-            modules=binary.resolve().parent.parent / "lib/baresip/modules",
-            listen=f"127.0.0.1:{free_port()}",
-            control=control,
-        ),
-        "accounts": f"{account};regint=60\n",
-        "contacts": f'"Desk" <{desk}>\n',
-        "current_contact": desk,
-    }
-    for file, text in files.items():
-        (folder / file).write_text(text, encoding="utf-8")
+from wire.baresip import Baresip, baresip
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])

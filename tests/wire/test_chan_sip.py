@@ -13,7 +13,7 @@ from support.phone import phone
 from support.programs import need_program
 from support.server import running_server
 from support.wait import until
-from wire.test_baresip import baresip
+from wire.baresip import baresip
 from wire.test_sipp import USERS, Sipp, ended
 
 

@@ -11,9 +11,11 @@ import pytest
 from slixmpp import JID
 
 from support.certificates import expired, self_signed
+from support.config import Address, free_port
+from support.iax_client import iax_peer, now
 from support.phone import phone
 from support.programs import need_program
-from support.prosody import Prosody
+from support.prosody import ACCOUNTS, Prosody
 from support.wait import until
 from wire.romeo import World, cable, switchroom, xmpp_conf
 
@@ -113,6 +115,64 @@ async def test_what_is_refused_stops_nobody_and_is_told(world: World) -> None:
     assert "refuses name or password: not-authorized" in log
     assert "secret" not in log
     assert ("certificate is refused: self-signed" if world.certificate else "TLS with the server failed") in log
+
+
+async def test_a_peer_of_iax2_and_somebody_on_xmpp_write_to_each_other(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    path = need_program("prosody", request)
+    (tmp_path / "prosody").mkdir()
+    prosody = Prosody(path, tmp_path / "prosody", None)
+    address = Address("127.0.0.1", free_port())
+    iax = f"[general]\nbindaddr=127.0.0.1\nbindport={address.port}\n[iaxphone]\ntype=friend\nhost=dynamic\nsecret=iaxpw\n"
+    async with (
+        prosody.running(),
+        switchroom(prosody, tmp_path, None, more={"iax.conf": iax}) as world,
+        iax_peer(address) as peer,
+    ):
+        await world.romeo.come()
+        await world.until_state("sip", "online")
+        peer.register(now())
+        await until(lambda: peer.outcomes[-1:] == ["registered for 60"], "the registration")
+
+        message = world.romeo.make_message("iaxphone@sip.localhost", "hello peer", mtype="chat")
+        message["request_receipt"] = True
+        message.send()
+        await until(lambda: peer.texts == ["hello peer"], "the text at the peer")
+        assert await asyncio.wait_for(world.romeo.receipts.get(), 10) == message["id"]
+        called, number, _ = peer.callers[0]
+        assert (called, number) == ("s", "romeo@localhost")
+
+        peer.send_text("hello romeo", now(), called=number)
+        assert await world.romeo.text() == ("iaxphone@sip.localhost", "hello romeo")
+        assert world.server.log_errors() == []
+
+
+async def test_accounts_come_and_go_while_others_stay(world: World, tmp_path: Path) -> None:
+    conf = tmp_path / "config" / "xmpp.conf"
+    gateway, rest = conf.read_text().split("[wrong]")
+    server = "serverhost=127.0.0.1\n" + next(line for line in gateway.splitlines() if line.startswith("port=")) + "\n"
+    second = f"[second]\ntype=client\n{server}usetls=no\nusername=romeo@localhost/second\nsecret={ACCOUNTS['romeo']}\n"
+    conf.write_text(f"; moved\n{gateway}{second}")
+    answer = await world.ari.ask("PUT", "/ari/asterisk/reload")
+    counts = {name: answer.json[name] for name in ("added", "changed", "removed", "restart_needed")}
+    assert counts == {"added": 1, "changed": 0, "removed": 4, "restart_needed": []}
+    await world.until_state("second", "online")
+    listed = (await world.ari.ask("GET", "/ari/endpoints/XMPP")).json
+    assert [endpoint["resource"] for endpoint in listed] == ["gateway", "second"]
+    assert await world.say("xmpp:romeo@localhost/phone", "xmpp:second", "from the new one") == 202
+    assert await world.romeo.text() == ("romeo@localhost/second", "from the new one")
+    assert await world.say("xmpp:romeo@localhost", "xmpp:desk@sip.localhost", "x") == 404
+
+    (contact,) = (await world.ari.ask("GET", "/ari/endpoints/XMPP/second/contacts")).json
+    assert (contact["uri"], contact["status"]) == ("xmpp:romeo@localhost/second", "Reachable")
+    assert server == f"serverhost={contact['address'].replace(':', chr(10) + 'port=')}\n"
+
+    conf.write_text(f"{gateway}{second}[wrong]{rest}".replace(f"secret={ACCOUNTS['romeo']}", "secret=other"))
+    assert (await world.ari.ask("PUT", "/ari/asterisk/reload")).json["changed"] == 1
+    await world.until_state("second", "offline")
+    await world.until_state("sip", "online")
+    assert world.server.log().count("account=gateway jid=") == 1, "the account that stayed connected again"
 
 
 async def test_an_expired_certificate_is_refused_and_told(request: pytest.FixtureRequest, tmp_path: Path) -> None:

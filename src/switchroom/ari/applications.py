@@ -22,6 +22,7 @@ from switchroom.core.ports import Clock
 from switchroom.model.endpoint import EndpointId, EndpointState
 from switchroom.model.errors import Overloaded
 from switchroom.model.events import (
+    DeviceUseChange,
     EndpointEvent,
     EndpointStateChange,
     Event,
@@ -344,7 +345,7 @@ class Applications:
             rendered = self._renderer.event(event)
             if rendered is not None:
                 _tell(hearing, rendered)
-        if isinstance(event, EndpointStateChange):
+        if isinstance(event, EndpointStateChange | DeviceUseChange):
             self._hear_device(endpoint, event)
 
     def _hear_progress(self, event: Event) -> None:
@@ -365,11 +366,11 @@ class Applications:
             assert rendered is not None
             _tell(self._with_any((kind, target), (kind, "")), rendered)
 
-    def _hear_device(self, endpoint: EndpointId, event: EndpointStateChange) -> None:
+    def _hear_device(self, endpoint: EndpointId, event: EndpointStateChange | DeviceUseChange) -> None:
         """An endpoint is a device too; one that has only just come to exist has no state yet."""
         if event.endpoint.state is EndpointState.UNKNOWN:
             return
-        state = device_state(event.endpoint)
+        state = device_state(event.endpoint, event.use)
         if self._devices.get(endpoint) != state:
             self._devices[endpoint] = state
             self.device_changed(str(endpoint), state, event.at)

@@ -11,7 +11,7 @@ import asyncio
 import hmac
 from base64 import b64decode
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
@@ -26,6 +26,7 @@ from switchroom.ari.limits import (
     WAITING_HASHES,
 )
 from switchroom.core.ports import Clock
+from switchroom.core.security import Offence
 from switchroom.model.settings import AriSettings, AriUser
 
 if TYPE_CHECKING:
@@ -33,7 +34,13 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("switchroom.ari.authentication")
 
+#: What security events call this edge.
+SERVICE = "ARI"
+
 Credentials = tuple[str, str]
+
+#: Tells of an offence: what, the source, the name that was used.
+Tell = Callable[[Offence, str, str], None]
 
 _HASHED = "crypt"
 
@@ -65,11 +72,16 @@ def _split(text: str) -> Credentials | None:
     return (user, password) if colon else None
 
 
+def _untold(offence: Offence, source: str, account: str) -> None:
+    """Nobody wants to know."""
+
+
 class Authenticator:
     """Checks credentials against the users of one configuration."""
 
-    def __init__(self, settings: AriSettings, clock: Clock) -> None:
+    def __init__(self, settings: AriSettings, clock: Clock, tell: Tell = _untold) -> None:
         self._users = settings.users
+        self._tell = tell
         self._known: OrderedDict[str | Credentials, AriUser] = OrderedDict()
         self._failures = Failures(clock)
         self._hashing = asyncio.Semaphore(HASHES)
@@ -103,6 +115,7 @@ class Authenticator:
         user = self._users.get(credentials[0])
         account = user.name if user is not None else ""
         if self._failures.blocked(source, account):
+            self._tell(Offence.TOO_MANY_FAILURES, source, credentials[0])
             raise self.refusal()
         if await self._matches(user, credentials[1]) and user is not None:
             if len(self._known) >= KNOWN_CREDENTIALS:
@@ -110,6 +123,7 @@ class Authenticator:
             self._known[key] = user
             return user
         self._failures.add(source, account)
+        self._tell(Offence.FAILED_AUTHENTICATION if user is not None else Offence.UNKNOWN_USER, source, credentials[0])
         raise self.refusal()
 
     def local(self, name: str) -> AriUser:
@@ -171,8 +185,6 @@ class Failures:
         elif not count and len(self._counts) >= FAILURE_SOURCES:
             self._counts.popitem(last=False)
         self._counts[key] = (count + 1, since)
-        if count + 1 == FAILURES:
-            _log.warning("too many wrong credentials", peer=source, account=account or "(unknown)")
 
 
 def _network(source: str) -> str:

@@ -14,6 +14,7 @@ from switchroom.core.messages import Messages
 from switchroom.core.ports import Clock
 from switchroom.core.referrals import Referrals
 from switchroom.core.registry import Registry
+from switchroom.core.security import SecurityLog
 from switchroom.model.settings import AriUser, SwitchroomSettings
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Services(NamedTuple):
     renderer: Renderer
     sockets: Sockets
     gate: Gate
+    security: SecurityLog
     clock: Clock
     ours: SwitchroomSettings
     entity_id: str

@@ -8,7 +8,7 @@ from switchroom.ari.errors import Refusal
 from switchroom.ari.limits import DEVICE_NAME_BYTES, DEVICES
 from switchroom.ari.reply import Reply, encode
 from switchroom.core.registry import Registry
-from switchroom.model.endpoint import Endpoint, EndpointState
+from switchroom.model.endpoint import DeviceUse, Endpoint, EndpointState
 from switchroom.model.errors import InvalidParameter, Overloaded
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ _OF_ENDPOINT = {
 }
 
 
-def device_state(endpoint: Endpoint) -> str:
-    """An endpoint's state as a device; with a channel it is in use."""
-    return "INUSE" if endpoint.channel_ids else _OF_ENDPOINT[endpoint.state]
+def device_state(endpoint: Endpoint, use: DeviceUse | None) -> str:
+    """An endpoint's state as a device: what its channels make of it, or when it has none whether it is online."""
+    return use.value if use is not None else _OF_ENDPOINT[endpoint.state]
 
 
 class Devices:
@@ -56,7 +56,7 @@ class Devices:
             return self._controlled.get(_key(name), "UNKNOWN")
         technology, _, resource = name.partition("/")
         endpoint = self._registry.get(technology, resource)
-        return device_state(endpoint) if endpoint is not None else "INVALID"
+        return device_state(endpoint, self._registry.use(endpoint.id)) if endpoint is not None else "INVALID"
 
     def set(self, name: str, state: str) -> None:
         """Sets the state of a device; Overloaded when there are too many."""

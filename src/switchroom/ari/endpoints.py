@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlencode
 
+import structlog
+
 from switchroom.ari.call import Call
+from switchroom.ari.encoding import GZIP_LINES, gzip, takes_gzip
 from switchroom.ari.errors import Refusal
 from switchroom.ari.limits import PAGE
 from switchroom.ari.messages import location, send_options
@@ -12,6 +15,9 @@ from switchroom.ari.render import timestamp
 from switchroom.ari.reply import Reply, encode
 from switchroom.model.endpoint import Contact, Endpoint, EndpointId, EndpointState
 from switchroom.model.errors import EndpointNotFound, InvalidParameter
+from switchroom.model.message import Fallback
+
+_log = structlog.get_logger("switchroom.ari.endpoints")
 
 
 async def list_endpoints(call: Call) -> Reply:
@@ -39,7 +45,12 @@ def _list(call: Call, technology: str | None) -> Reply:
     if known is not None:
         return known
     body, last = registry.page(technology, state, after, limit)
-    return Reply(200, body, tag + (_link(call, technology, state, limit, last) if last is not None else b""))
+    lines = _link(call, technology, state, limit, last) if last is not None else b""
+    # Of a page only: who asks for everything is near, and gets the list as it is kept.
+    if limit is not None and call.request is not None and takes_gzip(call.request.headers.get("Accept-Encoding", "")):
+        # The same list in other bytes has a weak ETag (RFC 9110 8.8.1).
+        return Reply(200, gzip(body), tag.replace(b'"', b'W/"', 1) + lines + GZIP_LINES)
+    return Reply(200, body, tag + lines)
 
 
 def _state(call: Call) -> EndpointState | None:
@@ -128,6 +139,7 @@ async def send_message(call: Call) -> Reply:
     to = call.required("to")
     sender, text, headers = _message(call, body)
     record = await call.services.messages.send(to, sender, text, headers, send_options(call))
+    _log.debug("a text is accepted", message=record.id, user=call.user.name)
     return Reply(202, headers=location(call, "messages", record.id))
 
 
@@ -135,6 +147,7 @@ async def send_message_to_endpoint(call: Call) -> Reply:
     endpoint = _endpoint(call)
     sender, text, headers = _message(call, call.take_text_body())
     record = await call.services.messages.send_to(endpoint.id, sender, text, headers, send_options(call))
+    _log.debug("a text is accepted", message=record.id, user=call.user.name)
     return Reply(202, headers=location(call, "messages", record.id))
 
 
@@ -142,7 +155,13 @@ async def refer(call: Call) -> Reply:
     to = call.required("to")
     sender, refer_to, headers, name = _referral(call)
     referral = call.services.referrals.refer(
-        to, sender, refer_to, headers, to_self=call.flag("to_self"), display_name=name
+        to,
+        sender,
+        refer_to,
+        headers,
+        to_self=call.flag("to_self"),
+        display_name=name,
+        fallback=_fallback(call),
     )
     return Reply(202, headers=location(call, "referrals", referral.id))
 
@@ -151,9 +170,23 @@ async def refer_to_endpoint(call: Call) -> Reply:
     endpoint = _endpoint(call)
     sender, refer_to, headers, name = _referral(call)
     referral = call.services.referrals.refer_endpoint(
-        endpoint.id, sender, refer_to, headers, to_self=call.flag("to_self"), display_name=name
+        endpoint.id,
+        sender,
+        refer_to,
+        headers,
+        to_self=call.flag("to_self"),
+        display_name=name,
+        fallback=_fallback(call),
     )
     return Reply(202, headers=location(call, "referrals", referral.id))
+
+
+def _fallback(call: Call) -> Fallback:
+    text = call.text("fallback")
+    try:
+        return Fallback(text) if text is not None else Fallback.NONE
+    except ValueError:
+        raise InvalidParameter("fallback must be none or invite") from None
 
 
 def _endpoint(call: Call) -> Endpoint:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from switchroom.ari import openapi
-from switchroom.ari.authentication import Authenticator
+from switchroom.ari.authentication import SERVICE, Authenticator
 from switchroom.ari.docs import Documentation
 from switchroom.ari.errors import Refusal
 from switchroom.ari.reply import Reply, encode
 from switchroom.ari.router import Node, Router
 from switchroom.ari.routes import Role, Route
 from switchroom.core.access import permits
+from switchroom.core.security import Offence, SecurityLog
 from switchroom.model.settings import AriUser
 
 ROOT = "/ari"
@@ -27,15 +28,17 @@ def reads(method: str) -> bool:
 class Gate:
     """The checks that HTTP requests and those over WebSockets pass alike."""
 
-    def __init__(self, authenticator: Authenticator, *, strict: bool) -> None:
+    def __init__(self, authenticator: Authenticator, security: SecurityLog, *, strict: bool) -> None:
         #: Another one when ari.conf is read again.
         self.authenticator = authenticator
+        self._security = security
         self._router = Router(strict=strict)
         self._documentation = Documentation()
 
     def authorize(self, user: AriUser, method: str, source: str) -> None:
         """What a known user may not do, before anything is said about paths."""
         if user.acl and not permits(user.acl, source):
+            self._security.tell(Offence.SOURCE_REFUSED, source, SERVICE, user.name)
             raise Refusal(403, "Access denied by ACL")
         if user.read_only and method not in _READING:
             raise Refusal(403, "Write access denied")

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import structlog
 
 from switchroom.ari import parameters
+from switchroom.ari.authentication import SERVICE
 from switchroom.ari.call import FORM_TYPE, JSON_TYPE, Call, Services
 from switchroom.ari.errors import Refusal, refusal_of
 from switchroom.ari.limits import BODY_BYTES, REST_ID_LENGTH, REST_REQUESTS
 from switchroom.ari.reply import Reply, encode, error_body
-from switchroom.model.errors import DomainError
+from switchroom.core.security import Offence
+from switchroom.model.errors import DomainError, InvalidReferTo
 
 if TYPE_CHECKING:
     from switchroom.model.settings import AriUser
@@ -100,6 +102,8 @@ class Conversation:
         except Refusal as refusal:
             reply = _refused(refusal)
         except DomainError as error:
+            if isinstance(error, InvalidReferTo):
+                self._services.security.tell(Offence.REFUSED_REFER_TO, self._peer.peer, SERVICE)
             reply = _refused(refusal_of(error))
         except Exception:
             _log.exception("a request over a WebSocket failed", peer=self._peer.peer)

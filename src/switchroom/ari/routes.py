@@ -12,6 +12,7 @@ from aiohttp import web
 from switchroom.ari import asterisk, configuration, devices, endpoints, events, limits, messages, subscriptions
 from switchroom.ari.call import Call
 from switchroom.core.limits import MAX_LIFE
+from switchroom.model.message import Fallback
 from switchroom.model.record import MessageState
 
 Operation = Callable[[Call], Awaitable[web.StreamResponse]]
@@ -99,6 +100,13 @@ _OPTIONS = (
 _REFER_TO = Parameter("refer_to", "query", "Whom to contact: an endpoint or a URI.", True)
 _TO_SELF = Parameter("to_self", "query", "Contact the endpoint through this server.", type="boolean", default=False)
 _DISPLAY_NAME = Parameter("display_name", "body", "The name shown for refer_to.")
+_FALLBACK = Parameter(
+    "fallback",
+    "query",
+    "invite: a phone that does not take the referral as it is is called, and referred inside the call.",
+    default="none",
+    values=tuple(Fallback),
+)
 _TECH = Parameter("tech", "path", "A technology, in any case.", True)
 _RESOURCE = Parameter("resource", "path", "An endpoint's name.", True)
 _PAGE = (
@@ -252,7 +260,7 @@ TABLE: Final = (
         Role.WRITE,
         "Asks an endpoint or a URI to contact another.",
         "void",
-        (_TO, _FROM, _REFER_TO, _TO_SELF, _VARIABLES, _DISPLAY_NAME),
+        (_TO, _FROM, _REFER_TO, _TO_SELF, _VARIABLES, _DISPLAY_NAME, _FALLBACK),
         _SEND_ERRORS,
         success=202,
     ),
@@ -313,7 +321,7 @@ TABLE: Final = (
         Role.WRITE,
         "Asks an endpoint to contact another.",
         "void",
-        (_TECH, _RESOURCE, _FROM, _REFER_TO, _TO_SELF, _VARIABLES, _DISPLAY_NAME),
+        (_TECH, _RESOURCE, _FROM, _REFER_TO, _TO_SELF, _VARIABLES, _DISPLAY_NAME, _FALLBACK),
         _SEND_ERRORS,
         success=202,
     ),

@@ -20,7 +20,7 @@ from aiohttp.web import RequestPayloadError
 
 from switchroom.ari import parameters
 from switchroom.ari.applications import Applications
-from switchroom.ari.authentication import Authenticator
+from switchroom.ari.authentication import SERVICE, Authenticator
 from switchroom.ari.call import FORM_TYPE, JSON_TYPE, Call, Services
 from switchroom.ari.connections import Connection, Connections
 from switchroom.ari.devices import Devices
@@ -41,7 +41,9 @@ from switchroom.core.messages import Messages
 from switchroom.core.ports import Clock
 from switchroom.core.referrals import Referrals
 from switchroom.core.registry import Registry
-from switchroom.model.errors import DomainError
+from switchroom.core.security import Offence, SecurityLog
+from switchroom.core.tally import Answers
+from switchroom.model.errors import DomainError, InvalidReferTo
 from switchroom.model.settings import AriSettings, AriUser, HttpSettings, SwitchroomSettings
 
 _log = structlog.get_logger("switchroom.ari.service")
@@ -70,8 +72,11 @@ class AriService:
         *,
         tls: ssl.SSLContext | None = None,
         outbound_tls: Mapping[str, ssl.SSLContext] = {},
+        security: SecurityLog | None = None,
     ) -> None:
-        """``tls`` for the listener of http.conf's tlsenable; ``outbound_tls`` for outbound WebSockets, by name."""
+        """``tls`` for the listener of http.conf's tlsenable; ``outbound_tls`` for outbound WebSockets, by name;
+        ``security`` hears of offences.
+        """
         self._settings = settings
         self._ari = ari
         self._strict = ours.strict
@@ -79,9 +84,13 @@ class AriService:
         self._tls = tls
         self._trusted = ours.trusted_proxies
         self._mounts: list[tuple[str, Handler]] = []
+        self._rooted: dict[str, Handler] = {}
         self._head = Head(settings.servername)
         self._clock = clock
-        self._gate = Gate(Authenticator(ari, clock), strict=ours.strict)
+        self._security = security or SecurityLog(clock, asyncio.get_running_loop())
+        self._gate = Gate(Authenticator(ari, clock, self._tell), self._security, strict=ours.strict)
+        #: Answers to HTTP requests, refusals among them.
+        self.answers = Answers(("GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS"))
         self._origins = Origins(ari.allowed_origins)
         renderer = Renderer(entity_id)
         self.sockets = Sockets(settings.servername, pretty=ari.pretty)
@@ -96,6 +105,7 @@ class AriService:
             renderer=renderer,
             sockets=self.sockets,
             gate=self._gate,
+            security=self._security,
             clock=clock,
             ours=ours,
             entity_id=entity_id,
@@ -120,10 +130,29 @@ class AriService:
         self._mounts.append((f"{self._settings.prefix}{prefix.rstrip('/')}", handler))
         self._mounts.sort(key=lambda mount: -len(mount[0]))
 
+    def mount_at_root(self, path: str, handler: Handler) -> None:
+        """Serves exactly this path, whatever http.conf's prefix is: for machines that look after servers."""
+        self._rooted[path] = handler
+
+    async def login(self, request: web.BaseRequest) -> AriUser:
+        """Who sends a request that is not ARI's, for handlers that ask for an ARI user.
+
+        Raises:
+            Refusal: 401, 403 or 503.
+        """
+        source = request.remote or ""
+        pairs = parameters.pairs(request.raw_path.partition("?")[2])
+        user = await self._gate.authenticator.identify(request.headers.get("Authorization"), pairs, source)
+        self._gate.authorize(user, request.method, source)
+        return user
+
+    def _tell(self, offence: Offence, source: str, account: str = "") -> None:
+        self._security.tell(offence, source, SERVICE, account)
+
     def reconfigure(self, ari: AriSettings) -> None:
         """Serves by another ari.conf: who may come in, from which pages. Open WebSockets stay."""
         self._ari = ari
-        self._gate.authenticator = Authenticator(ari, self._clock)
+        self._gate.authenticator = Authenticator(ari, self._clock, self._tell)
         self._origins = Origins(ari.allowed_origins)
 
     async def start(self) -> tuple[str, int]:
@@ -154,6 +183,11 @@ class AriService:
         bound_host, bound_port = server.sockets[0].getsockname()[:2]
         return bound_host, bound_port
 
+    @property
+    def connections(self) -> int:
+        """How many HTTP connections there are, WebSockets among them."""
+        return self._connections.count
+
     async def stop(self) -> None:
         """Closes the listener, the WebSockets (1001) and what still runs, in about two seconds at most."""
         for server in self._servers:
@@ -180,6 +214,8 @@ class AriService:
         except Refusal as refusal:
             response = _refused(refusal)
         except DomainError as error:
+            if isinstance(error, InvalidReferTo):
+                self._tell(Offence.REFUSED_REFER_TO, request.remote or "")
             response = _refused(refusal_of(error))
         except Exception:
             if request.transport is None:
@@ -193,11 +229,13 @@ class AriService:
                 response.close = True
             if self._ari.pretty and response.media is JSON and response.content:
                 response.content = msgspec.json.format(response.content, indent=2)
+        self.answers.add(request.method, response.status)
         return response
 
     async def _answer(self, request: web.BaseRequest, path: str, query: str, origin: str | None) -> web.StreamResponse:
         for restriction in self._settings.restrictions:
             if path.startswith(restriction.name) and not permits(restriction.acl, request.remote or ""):
+                self._tell(Offence.SOURCE_REFUSED, request.remote or "")
                 raise Refusal(403, "Access denied by ACL", close=True)
         below = self._below_root(path)
         if below is None:
@@ -259,6 +297,9 @@ class AriService:
         return below if below[:1] == "/" else None if below else "/"
 
     async def _mounted(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        rooted = self._rooted.get(path)
+        if rooted is not None:
+            return await rooted(request)
         for prefix, handler in self._mounts:
             if path.startswith(f"{prefix}/") or path == prefix:
                 return await handler(request)
@@ -267,6 +308,7 @@ class AriService:
     def _check_page(self, request: web.BaseRequest, origin: str | None) -> None:
         """A browser sends kept credentials for any page; only pages that are ours or listed may use them."""
         if origin is not None and not self._origins.allows(origin, request.headers.get("Host")):
+            self._tell(Offence.FOREIGN_PAGE, request.remote or "")
             raise Refusal(403, "The origin is not allowed")
 
     def _base(self, request: web.BaseRequest) -> str | None:

@@ -82,6 +82,9 @@ class Sockets:
         self.open: set[Socket] = set()
         #: How many were closed because they did not read.
         self.dropped = 0
+        #: Events that were given to WebSockets, and those that went with one that did not read.
+        self.sent = 0
+        self.lost = 0
         self._loop = asyncio.get_running_loop()
         self._dirty: list[Socket] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -179,6 +182,7 @@ class Socket:
             return
         if self._sockets.pretty:
             payload = msgspec.json.format(payload, indent=2)
+        self._sockets.sent += 1
         outbox = self._outbox
         outbox.append(text_frame(payload))
         self._bytes += len(payload)
@@ -246,6 +250,7 @@ class Socket:
             bytes=self._bytes,
         )
         self._sockets.dropped += 1
+        self._sockets.lost += len(self._outbox)
         self.close(TRY_AGAIN_LATER, "events are not read")
 
     async def listen(self, take: Callable[[str], Awaitable[None]]) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gc
 import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from switchroom.cli.terminal import complain, reason
+from switchroom.cli.terminal import INTERRUPTED, UNHEARD, Refused, complain, reason
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -19,10 +20,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")  # what the terminal's encoding lacks must not end a command
     try:
         status = _execute(words)
+        sys.stdout.flush()
+    except Refused as refused:
+        status = complain(str(refused))
+    except BrokenPipeError:
+        # Whoever read the output has enough. What is left of it must not be tried again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = UNHEARD
     except OSError as error:
         status = complain(reason(error))
     except KeyboardInterrupt:
-        status = 130
+        status = INTERRUPTED
     sys.exit(status)
 
 
@@ -62,5 +70,9 @@ def _interpret(words: list[str]) -> int:
     except typer.TyperException as misuse:
         return complain(misuse.format_message())
     except typer.Abort:
-        return 130
+        return INTERRUPTED
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # which typer makes a status of its own, 1
+            raise ended.__context__ from None
+        raise
     return status

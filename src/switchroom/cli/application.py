@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from switchroom import __version__
+from switchroom.cli.account import Login
+from switchroom.cli.groups import profiles, texts
+from switchroom.cli.options import AsJson, EndpointState, Sender, WaitForEnd, Within, logged_in
 from switchroom.cli.terminal import FAILED
 
 application = typer.Typer(
     help="An ARI Endpoints server: lists, messages and refers SIP phones without a PBX.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -50,11 +52,19 @@ def run(
         Path | None,
         typer.Option("--state", metavar="DIR", help="Directory to keep state in; without it, state ends with the run."),
     ] = None,
+    log_format: Annotated[
+        Literal["console", "json"] | None,
+        typer.Option("--log-format", help="Logs for people or for programs, instead of what switchroom.conf says."),
+    ] = None,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"] | None,
+        typer.Option("--log-level", help="The least of what is logged, instead of what switchroom.conf says."),
+    ] = None,
 ) -> int:
     """Serve a configuration until SIGTERM or SIGINT."""
     from switchroom.cli.run import run_server
 
-    return run_server(config, state)
+    return run_server(config, state, log_format=log_format, log_level=log_level)
 
 
 @application.command()
@@ -94,86 +104,143 @@ def demo(
     return run_demo(http_port, sip_port)
 
 
-texts = typer.Typer(
-    help="List, show, cancel and export the texts of a running server.", add_completion=False, rich_markup_mode=None
-)
-application.add_typer(texts, name="messages", no_args_is_help=True)
+@application.command()
+def mkpasswd() -> int:
+    """Hash a password for ari.conf, with password_format = crypt.
 
-Url = Annotated[str, typer.Option("--url", metavar="URL", envvar="SWITCHROOM_URL", help="Where the server is.")]
-User = Annotated[str, typer.Option("--user", metavar="NAME", envvar="SWITCHROOM_USER", help="A user of ari.conf.")]
-PasswordFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--password-file",
-        metavar="FILE",
-        help="File with the password; else it is in SWITCHROOM_PASSWORD, or it is asked for.",
-    ),
-]
-Endpoint = Annotated[
-    str | None, typer.Option("--endpoint", metavar="TECH/NAME", help="Only those to this endpoint, as PJSIP/alice.")
-]
-State = Annotated[
-    str | None,
-    typer.Option(
-        "--state", metavar="STATE", help="Only those queued, sending, delivered, failed, expired or cancelled."
-    ),
-]
-DEFAULT_URL = "http://localhost:8088"
-
-
-@texts.command("list")
-def list_messages(
-    user: User,
-    url: Url = DEFAULT_URL,
-    password_file: PasswordFile = None,
-    endpoint: Endpoint = None,
-    state: State = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, metavar="COUNT", help="At most so many.")] = 50,
-) -> int:
-    """Show the newest messages, a line each."""
-    from switchroom.cli.messages import Account, list_messages
-
-    return list_messages(Account(url, user, password_file), endpoint, state, limit)
-
-
-@texts.command("show")
-def show_message(
-    message_id: Annotated[str, typer.Argument(metavar="ID", help="The message's id.")],
-    user: User,
-    url: Url = DEFAULT_URL,
-    password_file: PasswordFile = None,
-) -> int:
-    """Show all that is known of a message."""
-    from switchroom.cli.messages import Account, show_message
-
-    return show_message(Account(url, user, password_file), message_id)
-
-
-@texts.command("cancel")
-def cancel_messages(
-    ids: Annotated[list[str], typer.Argument(metavar="ID", help="The messages' ids.")],
-    user: User,
-    url: Url = DEFAULT_URL,
-    password_file: PasswordFile = None,
-) -> int:
-    """Take back messages that are still queued.
-
-    Exit status: 0 when all were, 2 when one was not.
+    It is asked for twice, or is the first line of standard input.
     """
-    from switchroom.cli.messages import Account, cancel_messages
+    from switchroom.cli.mkpasswd import print_hash
 
-    return cancel_messages(Account(url, user, password_file), ids)
+    return print_hash()
 
 
-@texts.command("export")
-def export_messages(
-    user: User,
-    url: Url = DEFAULT_URL,
-    password_file: PasswordFile = None,
-    endpoint: Endpoint = None,
-    state: State = None,
+@application.command()
+@logged_in
+def endpoints(
+    login: Login,
+    technology: Annotated[
+        str | None, typer.Argument(metavar="TECH", help="Only those of this technology, as PJSIP.")
+    ] = None,
+    state: EndpointState = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on with each change, until Control-C.")] = False,
+    as_json: AsJson = False,
 ) -> int:
-    """Write all messages to standard output, each as a line of JSON."""
-    from switchroom.cli.messages import Account, export_messages
+    """List the endpoints of a running server, and their states."""
+    if watch:
+        from switchroom.cli.watch import watch_endpoints
 
-    return export_messages(Account(url, user, password_file), endpoint, state)
+        return watch_endpoints(login, technology, state, as_json=as_json)
+    from switchroom.cli.endpoints import list_endpoints
+
+    return list_endpoints(login, technology, state, as_json=as_json)
+
+
+@application.command()
+@logged_in
+def endpoint(
+    login: Login,
+    name: Annotated[str, typer.Argument(metavar="TECH/NAME", help="The endpoint, as PJSIP/alice.")],
+    as_json: AsJson = False,
+) -> int:
+    """Show an endpoint, and where it is reached."""
+    from switchroom.cli.endpoints import show_endpoint
+
+    return show_endpoint(login, name, as_json=as_json)
+
+
+@application.command()
+@logged_in
+def send(
+    login: Login,
+    to: Annotated[
+        str,
+        typer.Argument(metavar="TO", help="An endpoint, as PJSIP/alice, or as ARI has it, pjsip:sip:a@b."),
+    ],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The text; - reads standard input.")],
+    sender: Sender = "switchroom",
+    headers: Annotated[
+        list[str] | None, typer.Option("--header", metavar="NAME:VALUE", help="A header field to add; may be repeated.")
+    ] = None,
+    offline: Annotated[
+        Literal["reject", "store"] | None,
+        typer.Option("--offline", help="Whether it waits for an endpoint without a contact; else the server decides."),
+    ] = None,
+    expires: Annotated[
+        int | None, typer.Option("--expires", min=1, metavar="SECONDS", help="How long it is worth delivering.")
+    ] = None,
+    message_id: Annotated[
+        str | None,
+        typer.Option("--id", metavar="ID", help="An id of your own: sent again with the same id, it is the same text."),
+    ] = None,
+    wait: WaitForEnd = False,
+    within: Within = None,
+    as_json: AsJson = False,
+) -> int:
+    """Send a text to an endpoint.
+
+    Exit status: 0 when it was accepted, 2 when not; of one that was waited
+    for: 0 delivered, 1 failed, 3 expired, 4 cancelled, 5 still on its way.
+    """
+    from switchroom.cli.sending import Text, Wait, send
+
+    message = Text(to, text, sender, headers or (), offline, expires, message_id)
+    return send(login, message, Wait(wait or within is not None, within), as_json=as_json)
+
+
+@application.command()
+@logged_in
+def refer(
+    login: Login,
+    to: Annotated[str, typer.Argument(metavar="TO", help="Who is asked, as in send.")],
+    refer_to: Annotated[str, typer.Argument(metavar="REFER_TO", help="Whom to call: an endpoint or a URI.")],
+    sender: Sender = "switchroom",
+    to_self: Annotated[bool, typer.Option("--to-self", help="Call through this server.")] = False,
+    fallback: Annotated[
+        Literal["invite"] | None,
+        typer.Option("--fallback", help="Call a phone first that does not take it outside of a call."),
+    ] = None,
+    wait: WaitForEnd = False,
+    within: Within = None,
+    as_json: AsJson = False,
+) -> int:
+    """Ask an endpoint to call another.
+
+    Exit status: 0 when it was accepted, 2 when not; of one that was waited
+    for: 0 answered, 1 failed, 5 still on its way.
+    """
+    from switchroom.cli.sending import Referral, Wait, refer
+
+    referral = Referral(to, refer_to, sender, to_self, fallback)
+    return refer(login, referral, Wait(wait or within is not None, within), as_json=as_json)
+
+
+@application.command()
+@logged_in
+def events(
+    login: Login,
+    application_name: Annotated[
+        str | None, typer.Option("--app", metavar="NAME", help="The application to listen as; else one for this run.")
+    ] = None,
+    sources: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--subscribe",
+            metavar="SOURCE",
+            help="What to hear, as endpoint:PJSIP/alice or message:, may be repeated; else all endpoints and devices.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Show what happens, until Control-C.
+
+    A lost server is connected to again, and what was missed is shown or told
+    of. Exit status 2: it can not go on.
+    """
+    from switchroom.cli.events import follow_events
+
+    return follow_events(login, application_name, sources or (), as_json=as_json)
+
+
+application.add_typer(texts, name="messages", no_args_is_help=True)
+application.add_typer(profiles, name="profile", no_args_is_help=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from switchroom.cli.progress import working
 from switchroom.cli.terminal import printable
 from switchroom.conf import read_directory
 
@@ -15,7 +16,8 @@ def check_directory(directory: Path) -> int:
         OSError: the directory can not be read.
     """
     next(directory.iterdir(), None)  # an OSError here says best why nothing can be read
-    _, problems = read_directory(directory)
+    with working(f"Checking {printable(str(directory))}"):
+        _, problems = read_directory(directory)
     for problem in problems:
         print(printable(str(problem)))
     count = len(problems)

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from switchroom.conf.acl import AccessLists, both
-from switchroom.conf.chan_sip_options import GENERAL, PEER
+from switchroom.conf.chan_sip_options import GENERAL, PEER, Register
 from switchroom.conf.listed import SIP, flagged
 from switchroom.conf.options import TableReader
 from switchroom.conf.problems import Problems
@@ -26,6 +26,7 @@ from switchroom.model.settings import (
     ChanSipSettings,
     IdentifySettings,
     PeerSettings,
+    RegistrationSettings,
     SipEndpointSettings,
     SipGlobalSettings,
     SipSettings,
@@ -38,6 +39,10 @@ _QUALIFY_RETRY = 10
 
 #: Peers that are asked for the first time within a second.
 _FIRST_QUALIFIES = 10
+
+#: Seconds until the next attempt to register, and how many follow the first: Asterisk's defaults.
+_REGISTER_TIMEOUT = 20
+_FOR_EVER = 2**31 - 1
 
 _DEFAULT_PORT = 5060
 _DEFAULT_TLS_PORT = 5061
@@ -62,7 +67,9 @@ def read_chan_sip(
     general = _expiry_in_order(ChanSipGeneral(**values), source, problems)
     peers = reader.peers(sections, users)
     transports = {t.name: t for t in _transports(own, source) if _is_free(t, taken, problems)}
-    return ChanSipSettings(general=general, peers=peers, sip=_sip(general, own, peers, transports))
+    sip = _sip(general, own, peers, transports)
+    sip.registrations.update(_registrations(own, general, sip, peers, source))
+    return ChanSipSettings(general=general, peers=peers, sip=sip)
 
 
 class _Reader:
@@ -217,7 +224,13 @@ def _sip(
         if option in own:
             settings = replace(settings, **{field: own[option]})
     return SipSettings(
-        endpoints=endpoints, aors=aors, auths=auths, identifies=identifies, transports=transports, general=settings
+        endpoints=endpoints,
+        aors=aors,
+        auths=auths,
+        identifies=identifies,
+        transports=transports,
+        registrations={},
+        general=settings,
     )
 
 
@@ -299,6 +312,68 @@ def _identify(peer: PeerSettings) -> IdentifySettings:
         named = f"{peer.host}:{port}" if port else peer.host
         return IdentifySettings(name=peer.name, source=peer.source, endpoint=peer.name, match_hosts=(named,))
     return IdentifySettings(name=peer.name, source=peer.source, endpoint=peer.name, match=((network, port),))
+
+
+# ---- where we register
+
+
+def _registrations(
+    own: dict[str, Any], general: ChanSipGeneral, sip: SipSettings, peers: dict[str, PeerSettings], source: Source
+) -> Iterator[tuple[str, RegistrationSettings]]:
+    """Of ``register`` lines and of peers with ``callbackextension``; their secrets become auths of the same name."""
+    written = [(line, source) for line in own.get("_register", ())]
+    written += [
+        (_callback(peer, general), peer.source)
+        for peer in peers.values()
+        if peer.callbackextension and peer.host and not peer.dynamic
+    ]
+    timeout = own.get("_registertimeout", _REGISTER_TIMEOUT)
+    for number, (line, at) in enumerate(written):
+        name = f"[register] {number} {line.user}@{line.host}"
+        auths = sip.endpoints[line.peer].outbound_auth if line.peer in peers else ()
+        if line.secret:
+            auths = (name,)
+            sip.auths[name] = AuthSettings(
+                name=name, source=at, username=line.account or line.user, password=line.secret
+            )
+        host, port = _bracketed(line.host), f":{line.port}" if line.port else ""
+        transport = "" if line.transport in ("", "udp") else f";transport={line.transport}"
+        registration = RegistrationSettings(
+            name=name,
+            source=at,
+            server_uri=f"sip:{host}{port}{transport}",
+            client_uri=f"sip:{line.user}@{line.domain or host}",
+            contact_user=line.extension or "s",
+            expiration=line.expiry or general.defaultexpiry,
+            outbound_auth=auths,
+            outbound_proxy=own.get("_outboundproxy", ""),
+            retry_interval=timeout,
+            forbidden_retry_interval=timeout if own.get("_register_retry_403") else 0,
+            max_retries=own.get("_registerattempts", 0) or _FOR_EVER,
+            max_random_initial_delay=0,
+            line=line.peer in peers,
+            endpoint=line.peer if line.peer in peers else "",
+        )
+        yield name, registration
+
+
+def _callback(peer: PeerSettings, general: ChanSipGeneral) -> Register:
+    """The line that a peer's ``callbackextension`` stands for (as Asterisk)."""
+    user = peer.fromuser or peer.defaultuser or peer.name
+    transport = (peer.transport or general.transport or ("udp",))[0]
+    secret = peer.remotesecret or peer.secret
+    return Register(
+        peer=peer.name,
+        transport=transport,
+        user=user,
+        domain=peer.fromdomain,
+        secret=secret,
+        account=peer.defaultuser,
+        host=peer.host,
+        port=peer.port,
+        extension=peer.callbackextension,
+        expiry=0,
+    )
 
 
 def _bracketed(host: str) -> str:

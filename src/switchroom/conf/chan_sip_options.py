@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import NamedTuple
+
 from switchroom.conf.acl import acl_options, rule
 from switchroom.conf.options import Honoured, Table, words
 from switchroom.conf.parse import (
@@ -12,6 +15,7 @@ from switchroom.conf.parse import (
     boolean,
     choices,
     host,
+    is_host,
     md5_digest,
     milliseconds,
     names,
@@ -29,6 +33,7 @@ QUALIFY = 2.0
 _NAT_WORDS = ("no", "force_rport", "comedia", "auto_force_rport", "auto_comedia")
 _EXPIRY = whole(1, 2**31 - 1)
 _FREQUENCY = whole(1, 86_400)
+_NOT_IN_URI = re.compile(r"[\s<>\"@]")
 
 
 def qualify(text: str) -> float:
@@ -86,6 +91,58 @@ def proxy(text: str) -> str:
     return proxy_uri(f"sip:{rest.partition(';')[0]}{transport};lr")
 
 
+class Register(NamedTuple):
+    """A line ``register =>``; empty text and 0 mean not written."""
+
+    peer: str
+    transport: str
+    user: str
+    domain: str
+    secret: str
+    account: str
+    host: str
+    port: int
+    extension: str
+    expiry: int
+
+
+_REGISTER = re.compile(
+    r"(?:(?P<peer>[^?:@]*)\?)?(?:(?P<transport>udp|tcp|tls)://)?"
+    r"(?P<user>[^:@]+)(?:@(?P<domain>[^:@]+))?(?::(?P<secret>.*?)(?::(?P<account>[^:@]+))?)?"
+    r"@(?P<host>\[[0-9A-Fa-f:.]+\]|[^:@/~\[]+)(?::(?P<port>[0-9]{1,5}))?(?:/(?P<extension>[^~]*))?(?:~(?P<expiry>[0-9]{1,9}))?",
+    re.IGNORECASE,
+)
+
+
+def register(text: str) -> tuple[Register, ...]:
+    """``[peer?][transport://]user[@domain][:secret[:authuser]]@host[:port][/extension][~expiry]``, of which the last
+    ``@`` is before the host.
+    """
+    found = _REGISTER.fullmatch(text)
+    wrong = Misread("user:secret@host, with [:port][/extension] behind it", meanwhile="until then it is left out")
+    if found is None:
+        raise wrong
+    parts = found.groupdict(default="")
+    port = int(parts["port"] or 0)
+    named = (parts["user"], parts["domain"], parts["extension"])
+    if not is_host(parts["host"].strip("[]")) or port > 65535 or any(map(_NOT_IN_URI.search, named)):
+        raise wrong
+    return (
+        Register(
+            peer=parts["peer"].strip(),
+            transport=parts["transport"].lower(),
+            user=parts["user"],
+            domain=parts["domain"],
+            secret=parts["secret"],
+            account=parts["account"],
+            host=parts["host"].strip("[]"),
+            port=port,
+            extension=parts["extension"],
+            expiry=int(parts["expiry"] or 0),
+        ),
+    )
+
+
 #: Written without an underscore, unlike in pjsip.conf.
 _CONTACT_ACL = {
     "contactpermit": Honoured("_contact_rules", rule(permit=True), repeats=True),
@@ -111,8 +168,6 @@ _OF_BOTH = words("""
     use_q850_reason use_ptime useclientcode videosupport vmexten zonemessages
     """)
 
-_REGISTER = "Register at the other side by other means, or let it send to a fixed address"
-
 PEER = Table(
     "a peer",
     {
@@ -134,12 +189,13 @@ PEER = Table(
         "nat": Honoured("nat", nat),
         "transport": Honoured("transport", choices("udp", "tcp", "tls", "ws", "wss")),
         "outboundproxy": Honoured("outboundproxy", proxy),
+        "callbackextension": Honoured("callbackextension", word),
         "usereqphone": Honoured("usereqphone", boolean),
         **acl_options(),
         **_CONTACT_ACL,
     },
     accepted=_OF_BOTH | words("type callerid cid regexten disable_registration mask notifyringing"),
-    unsupported={"callbackextension": _REGISTER, "defaultip": "Write the address as host"},
+    unsupported={"defaultip": "Write the address as host"},
     any_case=True,
 )
 
@@ -179,6 +235,10 @@ GENERAL = Table(
         "accept_outofcall_message": Honoured("accept_outofcall_message", boolean),
         "outofcall_message_context": Honoured("outofcall_message_context", shared),
         "auth_message_requests": Honoured("auth_message_requests", boolean),
+        "register": Honoured("_register", register, repeats=True, secret=True),
+        "registertimeout": Honoured("_registertimeout", whole(1, 86_400)),
+        "registerattempts": Honoured("_registerattempts", whole(0, 2**31 - 1)),
+        "register_retry_403": Honoured("_register_retry_403", boolean),
         **_CONTACT_ACL,
     },
     accepted=(_OF_BOTH - {"maxforwards", "timert1"})
@@ -190,8 +250,8 @@ GENERAL = Table(
         jbtargetextra legacy_useroption_parsing match_auth_username matchexternaddrlocally
         matchexterniplocally media_address mwiexpirey mwiexpiry notifycid notifyhold notifymimetype
         notifyringing parkext pedantic permitrealtime qualifygap qualifypeers recordhistory
-        refer_addheaders regcontext regextenonqualify register_retry_403 registerattempts
-        registertimeout relaxdtmf rtautoclear rtcachefriends rtsave_path rtsavesysname rtupdate sdpowner
+        refer_addheaders regcontext regextenonqualify relaxdtmf rtautoclear
+        rtcachefriends rtsave_path rtsavesysname rtupdate sdpowner
         sdpsession send_diversion shrinkcallerid sipdebug srvlookup store_sip_cause
         subscribe_network_change_event supportpath t1min tcpauthlimit tcpauthtimeout tlscadir tlscapath
         tlscipher tlsclientmethod tlsdisablev1 tlsdisablev11 tlsdisablev12 tlsdontverifyserver
@@ -199,7 +259,6 @@ GENERAL = Table(
         websocket_write_timeout
         """),
     unsupported={
-        "register": _REGISTER,
         "mwi": "Remove the line",
         "autocreatepeer": "Write a section for each phone, from a template",
     },

@@ -69,7 +69,7 @@ def slices(change: SipChange, size: int) -> Iterator[SipChange]:
 
 
 def peer_difference(old: Mapping[str, T], new: Mapping[str, T]) -> Iterator[tuple[T | None, T | None]]:
-    """The peers of sip.conf or iax.conf that are different, before and now."""
+    """The peers of sip.conf or iax.conf or accounts of xmpp.conf that are different, before and now."""
     for name in {**old, **new}:
         before, now = old.get(name), new.get(name)
         if not same(before, now):
@@ -98,8 +98,6 @@ def restarts(old: Configuration, new: Configuration) -> list[str]:
         found.append("sip.conf came" if old.chan_sip is None else "sip.conf is gone")
     elif old.chan_sip is not None and new.chan_sip is not None:
         found += _sip_restarts(old.chan_sip.sip, new.chan_sip.sip, "sip.conf", _BUILT_IN_CHAN_SIP)
-    if not same(old.xmpp, new.xmpp):
-        found.append("xmpp.conf")
     if (old.iax is None) != (new.iax is None):
         found.append("iax.conf came" if old.iax is None else "iax.conf is gone")
     elif old.iax is not None and new.iax is not None and replace(old.iax, peers=new.iax.peers) != new.iax:

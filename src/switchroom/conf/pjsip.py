@@ -18,6 +18,7 @@ from switchroom.model.settings import (
     AorSettings,
     AuthSettings,
     IdentifySettings,
+    RegistrationSettings,
     SipAclSettings,
     SipEndpointSettings,
     SipGlobalSettings,
@@ -51,6 +52,7 @@ def read_pjsip(sections: Sequence[Section], access: AccessLists, problems: Probl
         identifies=_each(found.sections["identify"], objects.identify),
         acls=_each(found.sections["acl"], objects.acl),
         domain_aliases=_each(found.sections["domain_alias"], objects.domain_alias),
+        registrations=_each(found.sections["registration"], objects.registration),
         general=general,
     )
     _References(found.sections, problems).check(settings)
@@ -266,6 +268,23 @@ class Objects:
                     "Correct the path or the permissions",
                 )
 
+    def registration(self, section: Section) -> RegistrationSettings | None:
+        values = self._readers["registration"].read(section)
+        for option in ("server_uri", "client_uri"):
+            if not values.get(option):
+                self._left_out(section, f"has no {option}", f"Add a line {option}=sip:...")
+                return None
+        if values.get("line") and not values.get("endpoint"):
+            self._problems.error(
+                section.where("line"), "line is of no use without endpoint", "Add endpoint=; until then line is off"
+            )
+            values["line"] = False
+        elif values.get("endpoint") and not values.get("line"):
+            self._problems.warning(
+                section.where("endpoint"), "endpoint is of no use without line=yes", "Add a line line=yes"
+            )
+        return RegistrationSettings(name=section.name, source=section.source, **values)
+
     def acl(self, section: Section) -> SipAclSettings:
         values = self._readers["acl"].read(section)
         self._access.resolve(values, "rules", section)
@@ -318,6 +337,15 @@ class _References:
             if identify.endpoint not in settings.endpoints:
                 section = self.sections["identify"][identify.name]
                 self._report(section, "endpoint", "endpoint", identify.endpoint, settings.endpoints)
+        for registration in settings.registrations.values():
+            section = self.sections["registration"][registration.name]
+            for name in registration.outbound_auth:
+                if name not in auths:
+                    self._report(section, "outbound_auth", "auth", name, auths)
+            if registration.transport and registration.transport not in transports:
+                self._report(section, "transport", "transport", registration.transport, transports)
+            if registration.endpoint and registration.endpoint not in settings.endpoints:
+                self._report(section, "endpoint", "endpoint", registration.endpoint, settings.endpoints)
         if not transports:
             self.problems.warning(
                 Source("pjsip.conf", 0),

@@ -52,9 +52,11 @@ ENDPOINT = Table(
         "rewrite_contact": Honoured("rewrite_contact", boolean),
         "user_eq_phone": Honoured("user_eq_phone", boolean),
         "allow_unauthenticated_options": Honoured("allow_unauthenticated_options", boolean),
-        "follow_redirect_methods": Honoured("follow_redirect_methods", choices("message")),
+        "follow_redirect_methods": Honoured("follow_redirect_methods", choices("message", "invite")),
         "callerid": Honoured("callerid_name", display_name),
         "device_state_busy_at": Honoured("device_state_busy_at", _COUNT),
+        "trust_id_inbound": Honoured("trust_id_inbound", boolean),
+        "send_pai": Honoured("send_pai", boolean),
         **acl_options(),
         **acl_options("contact_"),
     },
@@ -73,11 +75,11 @@ ENDPOINT = Table(
         one_touch_recording outgoing_call_offer_pref overlap_context pickup_group preferred_codec_only
         record_off_feature record_on_feature redirect_method refer_blind_progress rpid_immediate rtcp_mux rtp_engine
         rtp_ipv6 rtp_keepalive rtp_symmetric rtp_timeout rtp_timeout_hold sdp_owner sdp_session security_mechanisms
-        security_negotiation send_aoc send_connected_line send_diversion send_history_info send_pai send_rpid set_var
+        security_negotiation send_aoc send_connected_line send_diversion send_history_info send_rpid set_var
         srtp_tag_32 stir_shaken stir_shaken_profile sub_min_expiry subscribe_context suppress_moh_on_sendonly
         suppress_q850_reason_headers t38_bind_udptl_to_media_address t38_udptl t38_udptl_ec t38_udptl_ipv6
         t38_udptl_maxdatagram t38_udptl_nat tenantid timers timers_min_se timers_sess_expires tone_zone tos_audio
-        tos_video trust_connected_line trust_id_inbound trust_id_outbound use_avpf use_ptime voicemail_extension webrtc
+        tos_video trust_connected_line trust_id_outbound use_avpf use_ptime voicemail_extension webrtc
         """),
 )
 
@@ -164,6 +166,30 @@ TRANSPORT = Table(
     },
 )
 
+REGISTRATION = Table(
+    "a registration",
+    {
+        "server_uri": Honoured("server_uri", sip_uri),
+        "client_uri": Honoured("client_uri", sip_uri),
+        "contact_user": Honoured("contact_user", word),
+        "expiration": Honoured("expiration", whole(1, 2**31 - 1)),
+        "outbound_auth": Honoured("outbound_auth", names, repeats=True),
+        "outbound_proxy": Honoured("outbound_proxy", proxy_uri),
+        "transport": Honoured("transport", shared),
+        "retry_interval": Honoured("retry_interval", whole(0, 86400)),
+        "forbidden_retry_interval": Honoured("forbidden_retry_interval", whole(0, 86400)),
+        "fatal_retry_interval": Honoured("fatal_retry_interval", whole(0, 86400)),
+        "max_retries": Honoured("max_retries", _COUNT),
+        "auth_rejection_permanent": Honoured("auth_rejection_permanent", boolean),
+        "max_random_initial_delay": Honoured("max_random_initial_delay", whole(0, 86400)),
+        "line": Honoured("line", boolean),
+        "endpoint": Honoured("endpoint", shared),
+        "support_path": Honoured("support_path", boolean),
+        "support_outbound": Honoured("support_outbound", boolean),
+    },
+    accepted=words("type contact_header_params security_mechanisms security_negotiation user_agent"),
+)
+
 SIP_ACL = Table("an acl", {**acl_options(), **acl_options("contact_")}, accepted=frozenset({"type"}))
 
 DOMAIN_ALIAS = Table("a domain_alias", {"domain": Honoured("domain", word)}, accepted=frozenset({"type"}))
@@ -225,6 +251,7 @@ KINDS = {
     "aor": AOR,
     "identify": IDENTIFY,
     "transport": TRANSPORT,
+    "registration": REGISTRATION,
     "acl": SIP_ACL,
     "domain_alias": DOMAIN_ALIAS,
     "contact": CONTACT,
@@ -236,7 +263,6 @@ _CALLS_ONLY = "Remove the section; Switchroom is about messages and referrals"
 
 #: Kinds Asterisk knows and this server does not serve, to what to do about them.
 UNSUPPORTED_KINDS = {
-    "registration": "Register at the other side by other means, or let it send to a fixed address",
     "phoneprov": "Provision the phones by other means",
     "phoneprov_user": "Provision the phones by other means",
     "resource_list": _CALLS_ONLY,

@@ -52,15 +52,17 @@ _OBJECTS = {
         Kind("domain_alias", "domain_aliases", True),
         Kind("transport", "transports", False),
         Kind("acl", "acls", False),
+        Kind("registration", "registrations", False),
         Kind("global", "", False),
         Kind("system", "", False),
     )
 }
 
-#: Asterisk's configuration classes to the kinds of each. Identifies have a class of their own there.
+#: Asterisk's configuration classes to the kinds of each. Identifies and registrations have one of their own there.
 CLASSES: Mapping[str, Mapping[str, Kind]] = {
     _CLASS: _OBJECTS,
     "res_pjsip_endpoint_identifier_ip": {"identify": _OBJECTS["identify"]},
+    "res_pjsip_outbound_registration": {"registration": _OBJECTS["registration"]},
 }
 
 #: The kinds that can be made at run time, by name.

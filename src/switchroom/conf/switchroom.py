@@ -19,9 +19,13 @@ GENERAL = Table(
     {
         "strict": Honoured("strict", boolean),
         "fork": Honoured("fork", choice("all", "first")),
+        "calls": Honoured("calls", choice("endpoints", "none")),
+        "service_route": Honoured("service_route", boolean),
+        "console": Honoured("console", boolean),
         "entity_id": Honoured("entity_id", plain),
         "log_format": Honoured("log_format", choice("console", "json")),
         "log_level": Honoured("log_level", choice("debug", "info", "warning", "error")),
+        "metrics": Honoured("metrics", choice("yes", "open", "no")),
         "trusted_proxies": Honoured("trusted_proxies", networks),
         "offline": Honoured("offline", _OFFLINE),
         "message_life": Honoured("message_life", whole(1, MAX_MESSAGE_LIFE)),

@@ -58,3 +58,18 @@ RESTORED = 2_000
 
 #: Random bytes drawn from the operating system at a time: 1,024 tokens.
 TOKEN_PAGE = 8_192
+
+#: Seconds between two looks at how late the event loop is: often enough to see a stall, too rare to cost anything.
+LAG_EVERY = 1.0
+
+#: Security events are written for so many seconds at a time, at most the two numbers below of them.
+SECURITY_WINDOW = 60.0
+
+#: Lines of all sources in a window: some 20 KB, 30 MB a day at the worst.
+SECURITY_LINES = 100
+
+#: Lines of one source in a window: twice what a filter needs to keep it away.
+SECURITY_LINES_PER_SOURCE = 10
+
+#: Characters of a name in a security event; a longer one is nobody's.
+MAX_ACCOUNT = 64

@@ -93,3 +93,13 @@ class Resolver(Protocol):
     async def resolve(self, host: str, port: int | None, transport: str) -> list[tuple[str, int]]:
         """Addresses to try in order; OSError when there is none."""
         ...
+
+
+class Locator(Resolver, Protocol):
+    """A resolver that finds out the transport too."""
+
+    async def locate(self, host: str, port: int | None, transports: Sequence[str]) -> list[tuple[str, str, int]]:
+        """Transport, address and port to try in order, for a URI that leaves the transport open (RFC 3263 4.1):
+        one of ``transports``, the first of which is meant where DNS does not say. OSError when there is none.
+        """
+        ...

@@ -13,7 +13,7 @@ from switchroom.core.technologies import Technologies, new_id
 from switchroom.model.endpoint import EndpointId
 from switchroom.model.errors import ReferralNotFound
 from switchroom.model.events import ReferStatusChange
-from switchroom.model.message import Referral, ReferralReport
+from switchroom.model.message import Fallback, Referral, ReferralReport
 from switchroom.model.record import ReferralRecord
 
 log = structlog.get_logger(__name__)
@@ -39,8 +39,11 @@ class Referrals:
         *,
         to_self: bool = False,
         display_name: str | None = None,
+        fallback: Fallback = Fallback.NONE,
     ) -> Referral:
         """Refers ``to`` (``pjsip:carol``) to ``refer_to`` (an endpoint or a URI, docs/rulings.md 6).
+
+        ``to_self`` has it contact an endpoint through this server; ``fallback`` says what to do if it does not take it.
 
         Raises:
             InvalidParameter: a value can not be used as asked.
@@ -57,6 +60,7 @@ class Referrals:
                 refer_to=refer_to,
                 to_self=to_self,
                 display_name=display_name,
+                fallback=fallback,
                 headers=headers,
                 created=self._clock.wall(),
             ),
@@ -71,6 +75,7 @@ class Referrals:
         *,
         to_self: bool = False,
         display_name: str | None = None,
+        fallback: Fallback = Fallback.NONE,
     ) -> Referral:
         """As ``refer``, to an endpoint by its name, whatever characters the name has."""
         technology = self._technologies.find(endpoint.technology)
@@ -85,6 +90,7 @@ class Referrals:
                 refer_to=refer_to,
                 to_self=to_self,
                 display_name=display_name,
+                fallback=fallback,
                 headers=headers,
                 created=self._clock.wall(),
             ),

@@ -8,13 +8,20 @@ one with a contact when it is not qualified, one with a reachable contact when i
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
 from switchroom.core.ports import Clock
-from switchroom.model.endpoint import Contact, ContactStatus, Endpoint, EndpointId, EndpointState
-from switchroom.model.events import ContactStatusChange, EndpointEvent, EndpointStateChange, PeerStatusChange
+from switchroom.model.endpoint import Contact, ContactStatus, DeviceUse, Endpoint, EndpointId, EndpointState
+from switchroom.model.events import (
+    ContactStatusChange,
+    DeviceUseChange,
+    EndpointEvent,
+    EndpointStateChange,
+    PeerStatusChange,
+)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -66,8 +73,12 @@ class Registry:
         self._records: dict[EndpointId, _Record] = {}
         self._aors: dict[tuple[str, str], AddressOfRecord] = {}
         self._technologies: dict[str, str] = {}
+        #: Endpoints that have channels, and what these make of them.
+        self._uses: dict[EndpointId, DeviceUse] = {}
         #: Technologies that tell the states of their endpoints themselves.
         self._told: set[str] = set()
+        #: Where endpoints of technologies without addresses of record are reached, by resource.
+        self._reached: dict[str, Callable[[str], list[Contact]]] = {}
         self._lists: dict[str, bytes] = {}
         self._sorted: list[EndpointId] | None = None
         #: Grows with every change that a list of endpoints shows.
@@ -78,6 +89,10 @@ class Registry:
         applications are told of the endpoints alone.
         """
         self._told.add(technology)
+
+    def leave_contacts_to(self, technology: str, reached: Callable[[str], list[Contact]]) -> None:
+        """``reached`` tells where an endpoint of this technology is reached, by its resource."""
+        self._reached[technology] = reached
 
     # ---- asking
 
@@ -94,6 +109,10 @@ class Registry:
         """The endpoint's JSON, as ``get``, and the revision it last changed in."""
         record = self._records.get(EndpointId(technology.upper(), resource))
         return (record.fragment, record.revision) if record else None
+
+    def use(self, endpoint: EndpointId) -> DeviceUse | None:
+        """What an endpoint's channels make of it as a device; None when it has none, or is none (own spelling)."""
+        return self._uses.get(endpoint)
 
     def endpoints(self, technology: str | None = None) -> Iterator[Endpoint]:
         """All endpoints, or one technology's (own spelling), sorted by technology and resource."""
@@ -151,12 +170,27 @@ class Registry:
     def contacts_of(self, technology: str, resource: str) -> list[Contact] | None:
         """Where an endpoint is reached, by its addresses of record; None when there is no such endpoint."""
         record = self._records.get(EndpointId(technology.upper(), resource))
-        return [contact for aor in record.aors for contact in aor.contacts.values()] if record else None
+        if record is None:
+            return None
+        reached = self._reached.get(record.snapshot.technology)
+        if reached is not None:
+            return reached(resource)
+        return [contact for aor in record.aors for contact in aor.contacts.values()]
 
     def _order(self) -> list[EndpointId]:
         if self._sorted is None:
             self._sorted = sorted(self._records)
         return self._sorted
+
+    def census(self) -> tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]:
+        """How many endpoints there are by technology and state, and contacts by technology and status; walks all."""
+        endpoints = Counter((key.technology, r.snapshot.state.value) for key, r in self._records.items())
+        contacts = Counter(
+            (technology, contact.status.value)
+            for (technology, _), aor in self._aors.items()
+            for contact in aor.contacts.values()
+        )
+        return endpoints, contacts
 
     # ---- changing endpoints
 
@@ -213,11 +247,31 @@ class Registry:
             self._set_state(record, state, events)
         return events
 
+    def occupy(self, endpoint: EndpointId, channel_ids: tuple[str, ...], use: DeviceUse | None) -> list[EndpointEvent]:
+        """The channels an endpoint has from now on, and what they make of it; None, and only then, without any.
+        Nothing happens when there is no such endpoint.
+        """
+        record = self._records.get(endpoint)
+        if record is None:
+            return []
+        before, used = record.snapshot, self._uses.get(endpoint)
+        if use is None:
+            self._uses.pop(endpoint, None)
+        else:
+            self._uses[endpoint] = use
+        events: list[EndpointEvent] = []
+        if before.channel_ids != channel_ids:
+            self._show(record, Endpoint(before.technology, before.resource, before.state, channel_ids), events)
+        elif use is not None and use is not used:
+            events.append(DeviceUseChange(endpoint=before, at=self._clock.wall(), use=use))
+        return events
+
     def remove(self, endpoint: EndpointId) -> None:
         """Forgets an endpoint; no event, as in Asterisk. Its technology stays known."""
         record = self._records.pop(endpoint, None)
         if record is None:
             return
+        self._uses.pop(endpoint, None)
         for aor in record.aors:
             aor.endpoints.remove(record)
         self._sorted = None
@@ -346,10 +400,14 @@ class Registry:
 
     def _set_state(self, record: _Record, state: EndpointState, events: list[EndpointEvent]) -> None:
         before = record.snapshot
-        record.snapshot = Endpoint(before.technology, before.resource, state, before.channel_ids)
-        record.fragment = _encode(record.snapshot)
+        self._show(record, Endpoint(before.technology, before.resource, state, before.channel_ids), events)
+
+    def _show(self, record: _Record, snapshot: Endpoint, events: list[EndpointEvent]) -> None:
+        """The endpoint is from now on as in the snapshot."""
+        record.snapshot = snapshot
+        record.fragment = _encode(snapshot)
         self._revise(record)
-        events.append(EndpointStateChange(endpoint=record.snapshot, at=self._clock.wall()))
+        events.append(EndpointStateChange(endpoint=snapshot, at=self._clock.wall(), use=self._uses.get(snapshot.id)))
 
     def _contact_events(
         self, aor: AddressOfRecord, contact: Contact, status: ContactStatus, events: list[EndpointEvent]

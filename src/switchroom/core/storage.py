@@ -74,11 +74,20 @@ class Journal(Protocol):
 class ContactStore(Protocol):
     """Registered contacts that survive a restart (those tied to a connection do not)."""
 
+    @property
+    def lasting(self) -> bool:
+        """Whether what is saved outlives the process, so that it is worth waiting for."""
+        ...
+
     def save(self, technology: str, contact: Contact, expires: float) -> None:
         """Written behind. ``expires`` is wall-clock seconds: the monotonic scale does not survive."""
         ...
 
     def forget(self, technology: str, aor: str, uri: str) -> None: ...
+
+    async def confirm(self) -> None:
+        """As ``Journal.confirm``."""
+        ...
 
     async def load(self, technology: str) -> list[tuple[Contact, float]]:
         """Contacts with their wall-clock expiry; ``Contact.expires`` and ``flow`` are unset."""

@@ -8,6 +8,7 @@ from switchroom.model.settings import (
     AorSettings,
     AuthSettings,
     IdentifySettings,
+    RegistrationSettings,
     SipAclSettings,
     SipEndpointSettings,
     SipGlobalSettings,
@@ -15,7 +16,7 @@ from switchroom.model.settings import (
 
 #: The kinds of objects that can change while the server runs, in the order in which it is safe to apply them:
 #: whom to keep out first, then what endpoints lean on, then endpoints, then what leads to them.
-KINDS = ("acls", "domain_aliases", "auths", "aors", "endpoints", "identifies")
+KINDS = ("acls", "domain_aliases", "auths", "aors", "endpoints", "identifies", "registrations")
 
 
 class SipChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,5 +31,6 @@ class SipChange(msgspec.Struct, frozen=True, kw_only=True):
     identifies: dict[str, IdentifySettings | None] = {}
     acls: dict[str, SipAclSettings | None] = {}
     domain_aliases: dict[str, str | None] = {}
+    registrations: dict[str, RegistrationSettings | None] = {}
     #: None: as before.
     general: SipGlobalSettings | None = None

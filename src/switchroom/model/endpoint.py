@@ -26,6 +26,15 @@ class EndpointState(StrEnum):
     ONLINE = "online"
 
 
+class DeviceUse(StrEnum):
+    """What the channels of an endpoint make of it as a device; names of ARI model ``DeviceState.state``."""
+
+    INUSE = "INUSE"
+    BUSY = "BUSY"
+    RINGING = "RINGING"
+    RINGINUSE = "RINGINUSE"
+
+
 class Endpoint(msgspec.Struct, frozen=True):
     """ARI model ``Endpoint``; field order is the order on the wire."""
 

@@ -13,6 +13,10 @@ class InvalidParameter(DomainError):
     """A value that can not be used as asked: shown as 400."""
 
 
+class InvalidReferTo(InvalidParameter):
+    """A target that nobody may be referred to: shown as 400."""
+
+
 class EndpointNotFound(DomainError):
     """No such endpoint, technology or contact: shown as 404."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from switchroom.model.endpoint import ContactStatus, Endpoint
+from switchroom.model.endpoint import ContactStatus, DeviceUse, Endpoint
 from switchroom.model.message import ReceivedText
 from switchroom.model.record import MessageRecord, ReferralRecord
 
@@ -27,6 +27,15 @@ class EndpointEvent(Event, frozen=True, kw_only=True):
 
 class EndpointStateChange(EndpointEvent, frozen=True, kw_only=True):
     """The endpoint's state or channels changed."""
+
+    #: None while it has no channel.
+    use: DeviceUse | None = None
+
+
+class DeviceUseChange(EndpointEvent, frozen=True, kw_only=True):
+    """The endpoint has the channels it had, and one of them came to another state: it rang and was answered."""
+
+    use: DeviceUse
 
 
 class PeerStatusChange(EndpointEvent, frozen=True, kw_only=True):

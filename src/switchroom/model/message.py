@@ -63,6 +63,14 @@ class DeliveryReport(msgspec.Struct, frozen=True, kw_only=True):
     contact: str = ""
 
 
+class Fallback(StrEnum):
+    """What is done about an endpoint that does not take a referral as it is."""
+
+    NONE = "none"
+    #: It is called, and referred inside the call.
+    INVITE = "invite"
+
+
 class Referral(msgspec.Struct, frozen=True, kw_only=True):
     """A request that an endpoint contacts ``refer_to`` (RFC 3515); texts are as the caller wrote them."""
 
@@ -75,6 +83,7 @@ class Referral(msgspec.Struct, frozen=True, kw_only=True):
     refer_to: str
     to_self: bool = False
     display_name: str | None = None
+    fallback: Fallback = Fallback.NONE
     headers: Mapping[str, str] = {}
     #: Wall-clock seconds.
     created: float = 0.0

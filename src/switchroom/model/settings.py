@@ -69,6 +69,9 @@ class SipEndpointSettings(Settings, frozen=True, kw_only=True):
     #: The name part of ``callerid``.
     callerid_name: str = ""
     device_state_busy_at: int = 0
+    #: Its P-Asserted-Identity is believed; it is told who calls by one (RFC 3325).
+    trust_id_inbound: bool = False
+    send_pai: bool = False
     #: Against the packet's source; answered as an unknown endpoint when denied.
     acl: tuple[AccessRule, ...] = ()
     #: Against the host of a Contact that registers.
@@ -132,6 +135,34 @@ class IdentifySettings(Settings, frozen=True, kw_only=True):
     match_request_uri: str = ""
 
 
+class RegistrationSettings(Settings, frozen=True, kw_only=True):
+    """``type=registration``: we register at another server, and keep that up. Times are seconds."""
+
+    #: Where to, and as whom: the Request-URI and To, SIP URIs.
+    server_uri: str
+    client_uri: str
+    contact_user: str = "s"
+    expiration: int = 3600
+    outbound_auth: tuple[str, ...] = ()
+    #: A SIP URI, used as a Route.
+    outbound_proxy: str = ""
+    transport: str = ""
+    #: Before the next attempt; after 403; after any other final refusal. 0: none follows.
+    retry_interval: int = 60
+    forbidden_retry_interval: int = 0
+    fatal_retry_interval: int = 0
+    max_retries: int = 10
+    #: Whether a refusal of our credentials is final.
+    auth_rejection_permanent: bool = True
+    #: At most so long after a start it begins.
+    max_random_initial_delay: int = 10
+    #: Whether our Contact has a parameter by which requests are known to be from ``endpoint``.
+    line: bool = False
+    endpoint: str = ""
+    support_path: bool = False
+    support_outbound: bool = False
+
+
 class TransportSettings(Settings, frozen=True, kw_only=True):
     """``type=transport``."""
 
@@ -193,6 +224,7 @@ class SipSettings(msgspec.Struct, frozen=True, kw_only=True):
     acls: dict[str, SipAclSettings] = {}
     #: Alias domain to domain.
     domain_aliases: dict[str, str] = {}
+    registrations: dict[str, RegistrationSettings] = {}
     general: SipGlobalSettings = SipGlobalSettings()
 
 
@@ -232,6 +264,8 @@ class PeerSettings(Settings, frozen=True, kw_only=True):
     #: Protocols, the first for what is sent to it; empty: as [general] says.
     transport: tuple[str, ...] = ()
     outboundproxy: str = ""
+    #: We register at the peer, and are called by this user.
+    callbackextension: str = ""
     usereqphone: bool = False
     acl: tuple[AccessRule, ...] = ()
     contact_acl: tuple[AccessRule, ...] = ()
@@ -377,11 +411,19 @@ class SwitchroomSettings(msgspec.Struct, frozen=True, kw_only=True):
     strict: bool = False
     #: ``all``: a text goes to every reachable contact; ``first``: to the best, the next when it fails.
     fork: str = "all"
+    #: Calls that pass through SIP: between ``endpoints`` and to trunks, or ``none``.
+    calls: str = "endpoints"
+    #: Whether phones that register are told to send their requests through us (RFC 3608).
+    service_route: bool = False
+    #: Whether the web console is served.
+    console: bool = True
     #: Shown as ``asterisk_id``; empty: made once and kept in the state folder.
     entity_id: str = ""
     #: Logs: ``console`` or ``json``.
     log_format: str = "console"
     log_level: str = "info"
+    #: Who may read /metrics: an ARI user (``yes``), everybody (``open``), nobody (``no``).
+    metrics: str = "yes"
     #: Whose X-Forwarded-Proto is believed.
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     #: A text to an endpoint without a contact: ``reject`` it, or ``store`` it; and where an endpoint differs,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections import Counter
+from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import IPv6Address
 
@@ -23,7 +24,10 @@ class Admission:
         total: int = MAX_CONNECTIONS,
         per_address: int = MAX_CONNECTIONS_PER_ADDRESS,
         unproven_per_address: int = MAX_UNPROVEN_PER_ADDRESS,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
+        """``tell`` hears the address of each connection that is not let in."""
+        self._tell = tell
         self._total = total
         self._per_address = per_address
         self._unproven_per_address = unproven_per_address
@@ -42,6 +46,8 @@ class Admission:
             or self._unproven[source] >= self._unproven_per_address
         ):
             self.refused += 1
+            if self._tell is not None:
+                self._tell(host)
             return None
         self.count += 1
         self._by_source[source] += 1

@@ -1,4 +1,4 @@
-"""Names to addresses: RFC 3263 with SRV (RFC 2782) and A/AAAA, remembered for as long as the answers allow.
+"""Names to addresses: RFC 3263 with NAPTR, SRV (RFC 2782) and A/AAAA, remembered for as long as the answers allow.
 
 Names with a dot are asked of DNS. Names without one (``localhost``, a container's name) are asked of the operating
 system, which knows ``/etc/hosts`` and the local search list.
@@ -8,34 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
-import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from ipaddress import ip_address
 from random import Random
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from switchroom.net.limits import (
     MAX_LOOKUPS,
     MAX_NAMES,
+    MAX_NEGATIVE_TTL,
     MAX_RECORDS,
-    MAX_SYSTEM_LOOKUPS,
     MAX_TTL,
     MAX_WAITING,
     NEGATIVE_TTL,
+    POINTERS_TIMEOUT,
     RESOLVE_TIMEOUT,
 )
-
-if TYPE_CHECKING:
-    import dns.asyncresolver
+from switchroom.net.records import Backend, Pointer, Service, SystemBackend
 
 #: Where a transport's servers are named (RFC 3263 4.2), and the port without such a record (RFC 3261 19.1.2).
 _SERVICES = {"udp": ("_sip._udp", 5060), "tcp": ("_sip._tcp", 5060), "tls": ("_sips._tcp", 5061)}
-#: RFC 7118 names no service for WebSocket.
+#: RFC 7118 names no SRV service for WebSocket.
 _PORTS = {"ws": 80, "wss": 443}
+#: What a NAPTR record leads to (RFC 3263 4.1, RFC 7118 section 9).
+_TRANSPORTS = {"sip+d2u": "udp", "sip+d2t": "tcp", "sips+d2t": "tls", "sip+d2w": "ws", "sips+d2w": "wss"}
 
 #: What a label may hold (RFC 1123 2.1, and the underscore of RFC 2782).
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\Z")
@@ -45,36 +44,16 @@ _NUMERIC_LABEL = re.compile(r"(?:[0-9]+|0[xX][0-9a-fA-F]*)\Z")
 T = TypeVar("T")
 
 
-class Service(NamedTuple):
-    """An SRV record (RFC 2782)."""
-
-    priority: int
-    weight: int
-    port: int
-    target: str
-
-
-class Backend(Protocol):
-    """Where names are looked up. Each answer comes with the seconds it holds; empty when there is no record.
-
-    All raise OSError when there is no answer.
-    """
-
-    async def services(self, name: str) -> tuple[Sequence[Service], float]: ...
-
-    async def addresses(self, name: str) -> tuple[Sequence[str], float]:
-        """A and AAAA records, or what the operating system says of a name without a dot."""
-        ...
-
-
 class Resolver:
     """Looks names up, each once however many ask for it at a time, and remembers answers and failures."""
 
     def __init__(self, backend: Backend | None = None, random: Random | None = None) -> None:
-        self._backend = backend or SystemBackend()
+        backend = backend or SystemBackend()
         self._random = random or Random()  # noqa: S311  # spreads load, guards nothing
-        self._services: _Memory[Service] = _Memory(self._backend.services)
-        self._addresses: _Memory[str] = _Memory(self._backend.addresses)
+        places = asyncio.Semaphore(MAX_LOOKUPS)
+        self._pointers: _Memory[Pointer] = _Memory(backend.pointers, places)
+        self._services: _Memory[Service] = _Memory(backend.services, places)
+        self._addresses: _Memory[str] = _Memory(backend.addresses, places)
 
     async def resolve(self, host: str, port: int | None, transport: str) -> list[tuple[str, int]]:
         """The addresses to try in this order, at least one, without brackets.
@@ -94,17 +73,71 @@ class Resolver:
             if port is None and service and "." in name:
                 servers = await self._services.get(f"{service}.{name}")
                 if servers:
-                    return await self._servers_addresses(name, servers)
+                    found = await self._servers_addresses(name, [(transport, servers)])
+                    return [(address, of_server) for _, address, of_server in found]
             return [(address, port or default) for address in await self._some_addresses(name)]
 
-    async def _servers_addresses(self, name: str, servers: Sequence[Service]) -> list[tuple[str, int]]:
-        found: dict[tuple[str, int], None] = {}
-        for server in in_order(servers, self._random):
-            # A single target "." says that the service is not offered (RFC 2782).
-            if server.target not in ("", ".") and len(found) < MAX_RECORDS:
-                with suppress(OSError):
-                    for address in await self._some_addresses(_checked_name(server.target)):
-                        found[address, server.port] = None
+    async def locate(self, host: str, port: int | None, transports: Sequence[str]) -> list[tuple[str, str, int]]:
+        """Transport, address and port to try in this order, at least one: for a URI that does not say its transport
+        (RFC 3263 4.1). ``transports`` are those to choose from; the first is meant where DNS does not say.
+
+        Raises:
+            OSError: as ``resolve``.
+        """
+        usual = transports[0]
+        if port is not None or "." not in host or _is_address(host.removeprefix("[").removesuffix("]")):
+            return [(usual, *found) for found in await self.resolve(host, port, usual)]
+        name = _checked_name(host)
+        async with asyncio.timeout(RESOLVE_TIMEOUT):
+            offers = await self._pointed_to(name, transports) or await self._offered(name, transports)
+            if offers:
+                return await self._servers_addresses(name, offers)
+            default = _SERVICES[usual][1] if usual in _SERVICES else _PORTS[usual]
+            return [(usual, address, default) for address in await self._some_addresses(name)]
+
+    async def _pointed_to(self, name: str, transports: Sequence[str]) -> list[tuple[str, Sequence[Service]]]:
+        """What NAPTR records choose. Of those that lead to a transport of ours the ones of the lowest order count
+        (RFC 3403 section 4.1), so that nobody who takes the secure one away gets us to the one after it.
+        """
+        pointers: Sequence[Pointer] = ()
+        with suppress(OSError):  # some name servers know nothing of NAPTR: as if there were none
+            async with asyncio.timeout(POINTERS_TIMEOUT):
+                pointers = await self._pointers.get(name)
+        ours = sorted(pointer for pointer in pointers if _TRANSPORTS.get(pointer.service) in transports)
+        offers = []
+        for pointer in ours:
+            if pointer.order == ours[0].order:
+                servers = await self._services.get(_checked_name(pointer.replacement))
+                offers.append((_TRANSPORTS[pointer.service], servers))
+        return offers
+
+    async def _offered(self, name: str, transports: Sequence[str]) -> list[tuple[str, Sequence[Service]]]:
+        """What SRV records say of each transport, those that have any, in our own order."""
+        asked = [transport for transport in transports if transport in _SERVICES]
+        answers = await asyncio.gather(
+            *(self._services.get(f"{_SERVICES[transport][0]}.{name}") for transport in asked), return_exceptions=True
+        )
+        offers = [
+            (transport, answer)
+            for transport, answer in zip(asked, answers, strict=True)
+            if answer and not isinstance(answer, BaseException)
+        ]
+        failure = next((answer for answer in answers if isinstance(answer, BaseException)), None)
+        if failure is not None and not offers:
+            raise failure
+        return offers
+
+    async def _servers_addresses(
+        self, name: str, offers: Iterable[tuple[str, Sequence[Service]]]
+    ) -> list[tuple[str, str, int]]:
+        found: dict[tuple[str, str, int], None] = {}
+        for transport, servers in offers:
+            for server in in_order(servers, self._random):
+                # A single target "." says that the service is not offered (RFC 2782).
+                if server.target not in ("", ".") and server.port and len(found) < MAX_RECORDS:
+                    with suppress(OSError):
+                        for address in await self._some_addresses(_checked_name(server.target)):
+                            found[transport, address, server.port] = None
         if not found:
             raise OSError(f"no server of {name} has an address")
         return list(found)[:MAX_RECORDS]
@@ -135,11 +168,14 @@ def in_order(servers: Iterable[Service], random: Random) -> list[Service]:
 class _Memory(Generic[T]):
     """Answers of one kind by name, failures too: at most so many, each for its time, the oldest forgotten first."""
 
-    def __init__(self, look_up: Callable[[str], Awaitable[tuple[Sequence[T], float]]]) -> None:
+    def __init__(
+        self, look_up: Callable[[str], Awaitable[tuple[Sequence[T], float]]], places: asyncio.Semaphore
+    ) -> None:
+        """``places`` are shared by all look-ups of one resolver."""
         self._look_up = look_up
         self._known: OrderedDict[str, tuple[float, Sequence[T] | OSError]] = OrderedDict()
         self._pending: dict[str, asyncio.Task[Sequence[T]]] = {}
-        self._places = asyncio.Semaphore(MAX_LOOKUPS)
+        self._places = places
 
     async def get(self, name: str) -> Sequence[T]:
         known = self._known.get(name)
@@ -164,7 +200,9 @@ class _Memory(Generic[T]):
         async with self._places:
             try:
                 found, ttl = await self._look_up(name)
-                answer, ttl = tuple(found[:MAX_RECORDS]), ttl if found else max(ttl, NEGATIVE_TTL)
+                answer = tuple(found[:MAX_RECORDS])
+                if not answer:
+                    ttl = min(ttl or NEGATIVE_TTL, MAX_NEGATIVE_TTL)
             except OSError as failure:
                 answer, ttl = failure, NEGATIVE_TTL
         self._known[name] = (asyncio.get_running_loop().time() + min(ttl, MAX_TTL), answer)
@@ -178,73 +216,6 @@ class _Memory(Generic[T]):
         del self._pending[name]
         if not task.cancelled():
             task.exception()  # marks a failure as seen: everybody who waited for it may have given up
-
-
-class SystemBackend:
-    """The name servers of ``/etc/resolv.conf`` (or of ``stub``), and the operating system for names without a dot."""
-
-    def __init__(self, stub: dns.asyncresolver.Resolver | None = None) -> None:
-        self._stub = stub
-        self._threads = 0
-
-    async def services(self, name: str) -> tuple[Sequence[Service], float]:
-        records, ttl = await self._query(name, "SRV")
-        return [Service(r.priority, r.weight, r.port, r.target.to_text(omit_final_dot=True)) for r in records], ttl
-
-    async def addresses(self, name: str) -> tuple[Sequence[str], float]:
-        if "." not in name:
-            return await self._system_addresses(name), NEGATIVE_TTL
-        answers = await asyncio.gather(self._query(name, "A"), self._query(name, "AAAA"), return_exceptions=True)
-        good = [answer for answer in answers if not isinstance(answer, BaseException)]
-        if not good:
-            raise OSError(f"no answer about {name}: {answers[0]}")
-        found = [record.address for records, _ in good for record in records]
-        return found, min(ttl for records, ttl in good if records or not found)
-
-    async def _query(self, name: str, kind: str) -> tuple[list[Any], float]:
-        """The records' data and their TTL; none, and no time, when the name has no such record."""
-        # Loaded with the first name that is looked up: where contacts are addresses, nobody pays for it.
-        import dns.asyncresolver
-        import dns.exception
-        import dns.resolver
-
-        try:
-            if self._stub is None:
-                self._stub = dns.asyncresolver.Resolver()
-            answer = await self._stub.resolve(f"{name}.", kind, lifetime=RESOLVE_TIMEOUT, search=False)
-        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-            return [], 0.0
-        except (dns.exception.DNSException, OSError) as failure:
-            raise OSError(f"no answer about {name}: {type(failure).__name__}") from failure
-        return list(answer), float(answer.rrset.ttl if answer.rrset else 0)
-
-    async def _system_addresses(self, name: str) -> list[str]:
-        """Asks in a thread of its own, which no other work waits behind and no exit waits for."""
-        if self._threads >= MAX_SYSTEM_LOOKUPS:
-            raise OSError("too many names are being looked up")
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[list[str] | OSError] = loop.create_future()
-
-        def finish(answer: list[str] | OSError) -> None:
-            self._threads -= 1
-            if not done.cancelled():
-                done.set_result(answer)
-
-        def look() -> None:
-            answer: list[str] | OSError
-            try:
-                answer = [str(found[4][0]) for found in socket.getaddrinfo(name, None, type=socket.SOCK_DGRAM)]
-            except OSError as failure:
-                answer = failure
-            with suppress(RuntimeError):  # the loop has ended meanwhile
-                loop.call_soon_threadsafe(finish, answer)
-
-        self._threads += 1
-        threading.Thread(target=look, name="getaddrinfo", daemon=True).start()
-        answer = await done
-        if isinstance(answer, OSError):
-            raise OSError(f"no address for {name}: {answer.strerror or answer}") from answer
-        return sorted(dict.fromkeys(answer), key=lambda address: ":" in address)
 
 
 def _is_address(text: str) -> bool:

@@ -25,6 +25,12 @@ MAX_TTL: Final = 3600.0
 #: Seconds a failed look-up is remembered: a dead name server is asked about a name once in this time.
 NEGATIVE_TTL: Final = 30.0
 
+#: Seconds it is remembered at most that a name has no record, whatever its zone says: a new one is found soon.
+MAX_NEGATIVE_TTL: Final = 300.0
+
+#: Seconds that NAPTR records are waited for: without them a resolution goes on, and has time left.
+POINTERS_TIMEOUT: Final = 2.0
+
 #: Look-ups under way at one time: a flood of names must not become a flood of queries.
 MAX_LOOKUPS: Final = 64
 

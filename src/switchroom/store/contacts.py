@@ -17,6 +17,8 @@ _LOAD = "SELECT contact, expires FROM contact WHERE technology = ? ORDER BY aor,
 class SqliteContacts:
     """``core.storage.ContactStore`` on a database."""
 
+    lasting = True
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
@@ -27,6 +29,9 @@ class SqliteContacts:
     def forget(self, technology: str, aor: str, uri: str) -> None:
         key = (column(technology), column(aor), column(uri))
         self._database.write(_FORGET, key, key)
+
+    async def confirm(self) -> None:
+        await self._database.confirm()
 
     async def load(self, technology: str) -> list[tuple[Contact, float]]:
         """In the order of address of record and URI."""

@@ -178,6 +178,15 @@ class Database:
         answer: T = await self._wait_for(Call(function, writes=writes))
         return answer
 
+    async def confirm(self) -> None:
+        """Returns when all that was written behind so far is committed.
+
+        Raises:
+            StoreUnavailable: it is not, and will be when the store works again.
+        """
+        if self._closed or self.queued:
+            await self.call(_nothing, writes=False)
+
     # ---- reading
 
     async def read(self, function: Callable[[sqlite3.Connection], T]) -> T:
@@ -186,8 +195,7 @@ class Database:
         Raises:
             StoreUnavailable: it can not be read, or what was written behind can not be seen yet.
         """
-        if self._closed or self.queued:
-            await self.call(_nothing, writes=False)
+        await self.confirm()
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._readers, function, self._reading)

@@ -68,7 +68,7 @@ class SqliteJournal:
         self._database.write(_UPDATE, sequence, parameters)
 
     async def confirm(self) -> None:
-        await self._database.call(lambda connection: None, writes=False)
+        await self._database.confirm()
 
     async def find(self, message_id: str) -> MessageRecord | None:
         key = column(message_id)

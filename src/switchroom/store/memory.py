@@ -193,6 +193,8 @@ class HeldJournal(MemoryStoreJournal):
 class MemoryStoreContacts:
     """``core.storage.ContactStore``."""
 
+    lasting = False
+
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
         self._packed: dict[tuple[str, str, str], tuple[bytes, float]] = {}
@@ -206,6 +208,9 @@ class MemoryStoreContacts:
             self._packed.pop((technology, aor, uri), None)
 
         self._store.write(change)
+
+    async def confirm(self) -> None:
+        self._store.check()
 
     async def load(self, technology: str) -> list[tuple[Contact, float]]:
         self._store.check()
@@ -221,11 +226,16 @@ class UnkeptContacts:
     there is nothing that a copy of them would survive.
     """
 
+    lasting = False
+
     def save(self, technology: str, contact: Contact, expires: float) -> None:
         """Nothing to do."""
 
     def forget(self, technology: str, aor: str, uri: str) -> None:
         """Nothing to do."""
+
+    async def confirm(self) -> None:
+        """Nothing to wait for."""
 
     async def load(self, technology: str) -> list[tuple[Contact, float]]:
         return []

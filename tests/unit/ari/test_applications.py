@@ -11,9 +11,15 @@ import pytest
 from switchroom.ari import applications as module
 from switchroom.ari.applications import Application, Applications
 from switchroom.ari.render import Renderer
-from switchroom.model.endpoint import Endpoint, EndpointId, EndpointState
+from switchroom.model.endpoint import DeviceUse, Endpoint, EndpointId, EndpointState
 from switchroom.model.errors import Overloaded
-from switchroom.model.events import EndpointEvent, EndpointStateChange, PeerStatusChange, TextMessageReceived
+from switchroom.model.events import (
+    DeviceUseChange,
+    EndpointEvent,
+    EndpointStateChange,
+    PeerStatusChange,
+    TextMessageReceived,
+)
 from switchroom.model.message import ReceivedText
 from unit.ari.edge import ENTITY_ID, FakeClock
 
@@ -132,8 +138,10 @@ def test_device_states_are_told_when_they_change(apps: Applications) -> None:
     assert one.take() == [("DeviceStateChanged", "one")] * 3
     assert [kind for kind, _ in everything.take() if kind == "DeviceStateChanged"] == ["DeviceStateChanged"] * 3
     busy = Endpoint("PJSIP", "bob", EndpointState.ONLINE, ("1",))
-    apps.hear(EndpointStateChange(endpoint=busy, at=0.0))
-    assert one.take() == [("DeviceStateChanged", "one")]
+    apps.hear(EndpointStateChange(endpoint=busy, at=0.0, use=DeviceUse.RINGING))
+    for use in (DeviceUse.RINGING, DeviceUse.INUSE):
+        apps.hear(DeviceUseChange(endpoint=busy, at=0.0, use=use))
+    assert one.take() == [("DeviceStateChanged", "one")] * 2
 
 
 def test_a_filter_holds_back(apps: Applications) -> None:

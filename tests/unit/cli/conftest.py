@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -30,3 +32,26 @@ def switchroom(capsys: pytest.CaptureFixture[str]) -> Switchroom:
         return Result(ended.value.code, written.out, written.err)
 
     return call
+
+
+@pytest.fixture(autouse=True)
+def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user who has configured nothing."""
+    for name in ("URL", "USER", "PASSWORD", "PROFILE"):
+        monkeypatch.delenv(f"SWITCHROOM_{name}", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "configuration"))
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+
+
+@pytest.fixture
+def asterisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user whom a double knows."""
+    monkeypatch.setenv("SWITCHROOM_USER", "asterisk")
+    monkeypatch.setenv("SWITCHROOM_PASSWORD", "secret")
+
+
+@pytest.fixture
+def terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written goes to a terminal."""
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda stream: True)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from switchroom.cli import messages
 
 from .conftest import Switchroom
+from .double import Asked, Said, answering
 
 
 def message(number: int) -> dict[str, Any]:
@@ -34,60 +31,33 @@ def message(number: int) -> dict[str, Any]:
     }
 
 
-class Answering(BaseHTTPRequestHandler):
+def answer(asked: Asked) -> Said:
     """Seven messages, m6 to m0; m0 can not be taken back."""
-
-    def do_GET(self) -> None:
-        asked = urlsplit(self.path)
-        query = {name: values[-1] for name, values in parse_qs(asked.query).items()}
-        if self.headers["Authorization"] != "Basic YXN0ZXJpc2s6c2VjcmV0":
-            self._say(401, {"message": "Authentication required"})
-        elif asked.path == "/ari/messages":
-            after = int(query.get("after", "m7")[1:])
-            found = [message(n) for n in reversed(range(after))] if query.get("state") != "failed" else []
-            self._say(200, found[: int(query["limit"])])
-        elif asked.path == "/ari/messages/m1":
-            self._say(200, message(1))
-        else:
-            self._say(404, {"message": "Message not found"})
-
-    def do_DELETE(self) -> None:
-        if self.path == "/ari/messages/m0":
-            self._say(409, {"message": "The message is sending"})
-        else:
-            self._say(204, None)
-
-    def _say(self, status: int, answer: Any) -> None:
-        body = json.dumps(answer).encode() if answer is not None else b""
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *given: object) -> None:
-        """Nothing is said."""
+    if asked.method == "DELETE":
+        return Said(409, {"message": "The message is sending"}) if asked.path == "/ari/messages/m0" else Said(204)
+    if asked.path == "/ari/messages":
+        after = int(asked.parameters.get("after", "m7")[1:])
+        found = [message(n) for n in reversed(range(after))] if asked.parameters.get("state") != "failed" else []
+        return Said(200, found[: int(asked.parameters["limit"])])
+    if asked.path == "/ari/messages/m1":
+        return Said(200, message(1))
+    return Said(404, {"message": "Message not found"})
 
 
 @pytest.fixture
-def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    found = f"http://127.0.0.1:{server.server_port}"
-    monkeypatch.setenv("SWITCHROOM_USER", "asterisk")
-    monkeypatch.setenv("SWITCHROOM_PASSWORD", "secret")
-    monkeypatch.setenv("SWITCHROOM_URL", found)
+def url(monkeypatch: pytest.MonkeyPatch, asterisk: None) -> Iterator[str]:
     monkeypatch.setattr(messages, "_PAGE", 3)
-    yield found
-    server.shutdown()
-    server.server_close()
+    with answering(answer) as double:
+        monkeypatch.setenv("SWITCHROOM_URL", double.url)
+        yield double.url
 
 
 @pytest.mark.usefixtures("url")
 def test_list(switchroom: Switchroom) -> None:
     status, out, err = switchroom("messages", "list", "--limit", "4")
     assert (status, err) == (0, "")
-    assert [line.split()[0] for line in out.splitlines()] == ["m6", "m5", "m4", "m3"]
-    assert "pjsip:bob: text 6\\x1b[2J" in out
+    assert [line.split()[0] for line in out.splitlines()] == ["ID", "m6", "m5", "m4", "m3"]
+    assert "pjsip:bob  text 6\\x1b[2J\n" in out
     assert switchroom("messages", "list", "--state", "failed").out == ""
 
 
@@ -114,26 +84,21 @@ def test_export(switchroom: Switchroom) -> None:
     assert [json.loads(line) for line in out.splitlines()] == [message(n) for n in reversed(range(7))]
 
 
-def test_the_password_from_a_file(
-    switchroom: Switchroom, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SWITCHROOM_PASSWORD", "wrong")
-    assert switchroom("messages", "list") == (2, "", "switchroom: Authentication required\n")
-    file = tmp_path / "password"
-    file.write_text("secret\n")
-    assert switchroom("messages", "list", "--url", url + "/ari", "--password-file", str(file)).status == 0
-    assert switchroom("messages", "list", "--password-file", str(tmp_path / "none")).status == 2
+@pytest.mark.usefixtures("url")
+def test_json_is_what_the_server_says(switchroom: Switchroom) -> None:
+    assert json.loads(switchroom("messages", "show", "m1", "--json").out) == message(1)
+    listed = switchroom("messages", "list", "--limit", "2", "--json").out
+    assert [json.loads(line) for line in listed.splitlines()] == [message(6), message(5)]
 
 
-def test_the_password_is_asked_for(switchroom: Switchroom, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SWITCHROOM_PASSWORD")
-    monkeypatch.setattr("getpass.getpass", lambda prompt: "secret")
-    assert switchroom("messages", "list").status == 0
-
-
-@pytest.mark.parametrize("where", ["localhost", "ftp://x", "http://127.0.0.1:1", "http://127.0.0.1:port"])
-def test_where_no_server_is(switchroom: Switchroom, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
-    monkeypatch.setenv("SWITCHROOM_PASSWORD", "secret")
-    status, out, err = switchroom("messages", "list", "--user", "x", "--url", where)
-    assert (status, out) == (2, "")
-    assert where in err
+@pytest.mark.usefixtures("url", "terminal")
+def test_an_export_shows_on_a_terminal_how_far_it_is(switchroom: Switchroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("switchroom.cli.progress._WORTH", 0.0)
+    monkeypatch.setattr("switchroom.cli.progress._EVERY", 1e-9)
+    status, out, err = switchroom("messages", "export")
+    assert (status, out.count("\n")) == (0, 7)
+    assert "\r\x1b[KExporting [" in err
+    assert "7 messages" in err
+    assert err.endswith("\r\x1b[K")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert switchroom("messages", "export").err == ""

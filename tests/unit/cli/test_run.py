@@ -123,6 +123,24 @@ def test_it_serves_until_a_signal(tmp_path: Path, number: int) -> None:
         assert not any("Traceback" in line for line in process.lines)
 
 
+def test_the_command_line_stands_above_the_configuration_of_logs(tmp_path: Path) -> None:
+    (configure(tmp_path) / "switchroom.conf").write_text("[general]\nlog_format=console\nlog_level=info\n")
+    options = ("--log-format", "json", "--log-level", "debug")
+    with started("run", "--config", str(tmp_path), *options) as process:
+        line = json.loads(process.until("switchroom is ready"))
+        assert (line["event"], line["level"]) == ("switchroom is ready", "info")
+        url = f"{line['ari']}/ari/endpoints/PJSIP/alice/sendMessage?from=bob&body=hi"
+        assert ask(url, "admin:secret", "PUT")[0] == 202
+        assert json.loads(process.until("a text is accepted"))["user"] == "admin"
+
+
+@pytest.mark.parametrize("option", ["--log-format=xml", "--log-level=loud"])
+def test_logs_of_no_kind_are_refused(tmp_path: Path, option: str) -> None:
+    with started("run", "--config", str(configure(tmp_path)), option) as process:
+        assert process.wait() == 2
+        assert option.partition("=")[0] in "".join(process.lines)
+
+
 @pytest.mark.parametrize("command", ["run", "demo"])
 @pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM], ids=["SIP", "HTTP"])
 def test_a_busy_port_is_one_line(tmp_path: Path, command: str, kind: socket.SocketKind) -> None:

@@ -13,7 +13,7 @@ from switchroom.cli.terminal import complain, printable, reason
     ("text", "shown"),
     [
         ("Grüße, 世界", "Grüße, 世界"),
-        ("a\nb\r\tc", r"a\nb\r\tc"),
+        ("a\nb\r\tc", r"a\x0ab\x0d\x09c"),
         ("\x1b[31mred\x07", r"\x1b[31mred\x07"),
         ("\x9b31m", r"\x9b31m"),
         ("\u202egnp", r"\u202egnp"),
@@ -28,7 +28,7 @@ def test_only_printable_characters_are_shown(text: str, shown: str) -> None:
 
 def test_a_complaint_is_one_line_and_a_status(capsys: pytest.CaptureFixture[str]) -> None:
     assert complain("first\nsecond") == 2
-    assert capsys.readouterr() == ("", "switchroom: first\\nsecond\n")
+    assert capsys.readouterr() == ("", "switchroom: first\\x0asecond\n")
 
 
 @pytest.mark.parametrize(

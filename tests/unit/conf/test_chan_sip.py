@@ -329,9 +329,65 @@ def test_secrets_are_not_shown(read: Read) -> None:
 def test_what_is_not_done_is_told(read: Read) -> None:
     _, problems = chan_sip(
         read,
-        sip=f"[general]\nregister => a:b@h\nautocreatepeer=yes\n[old]\n{PEER}callbackextension=1\ndefaultip=::1\n",
+        sip=f"[general]\nautocreatepeer=yes\n[old]\n{PEER}defaultip=::1\n",
     )
-    assert complaints(problems) == [(f"sip.conf:{line}", "warning") for line in (2, 3, 8, 9)]
+    assert complaints(problems) == [(f"sip.conf:{line}", "warning") for line in (2, 7)]
+
+
+@pytest.mark.parametrize(
+    ("line", "server", "client", "user", "account", "secret"),
+    [
+        ("4711@h.example", "sip:h.example", "sip:4711@h.example", "s", "", ""),
+        ("4711:pw@h.example/alice", "sip:h.example", "sip:4711@h.example", "alice", "4711", "pw"),
+        ("4711:p@w:auth@h.example:5070", "sip:h.example:5070", "sip:4711@h.example", "s", "auth", "p@w"),
+        ("4711@d.example:pw@[::1]:5070/a", "sip:[::1]:5070", "sip:4711@d.example", "a", "4711", "pw"),
+        ("old?tcp://4711:pw@192.0.2.1~900", "sip:192.0.2.1;transport=tcp", "sip:4711@192.0.2.1", "s", "4711", "pw"),
+    ],
+)
+def test_a_line_register_is_a_registration(
+    line: str, server: str, client: str, user: str, account: str, secret: str, read: Read
+) -> None:
+    found, problems = chan_sip(read, sip=f"[general]\nregister => {line}\n[old]\n{PEER}")
+    assert problems == []
+    (made,) = found.sip.registrations.values()
+    assert (made.server_uri, made.client_uri, made.contact_user) == (server, client, user)
+    auths = [found.sip.auths[name] for name in made.outbound_auth]
+    assert [(auth.username, auth.password) for auth in auths] == ([(account, secret)] if secret else [])
+    assert (made.endpoint, made.line) == (("old", True) if line.startswith("old?") else ("", False))
+    assert made.expiration == (900 if line.endswith("~900") else 120)
+    assert (made.retry_interval, made.forbidden_retry_interval, made.max_retries) == (20, 0, 2**31 - 1)
+
+
+def test_how_often_is_said_in_general(read: Read) -> None:
+    found, _ = chan_sip(
+        read,
+        sip="[general]\nregister => a@h.example\nregister => a@h.example\nregistertimeout=7\nregisterattempts=3\n"
+        "register_retry_403=yes\noutboundproxy=proxy.example\n",
+    )
+    assert len(found.sip.registrations) == 2
+    made = next(iter(found.sip.registrations.values()))
+    assert (made.retry_interval, made.forbidden_retry_interval, made.max_retries) == (7, 7, 3)
+    assert made.outbound_proxy.startswith("sip:proxy.example")
+
+
+def test_a_peer_with_a_callbackextension_is_registered_at(read: Read) -> None:
+    found, problems = chan_sip(
+        read, sip="[old]\ntype=peer\nhost=192.0.2.1\nport=5070\ndefaultuser=4711\nsecret=pw\ncallbackextension=alice\n"
+    )
+    assert problems == []
+    (made,) = found.sip.registrations.values()
+    assert (made.server_uri, made.client_uri) == ("sip:192.0.2.1:5070", "sip:4711@192.0.2.1")
+    assert (made.contact_user, made.endpoint, made.line) == ("alice", "old", True)
+
+
+@pytest.mark.parametrize(
+    "line", ["h.example", "a@", "@nobody", "a:b@h:99999", "a b@h.example", "a:b@h h", "a@h.example/x y"]
+)
+def test_a_line_register_that_can_not_be_read_is_told_without_its_secret(line: str, read: Read) -> None:
+    found, problems = chan_sip(read, sip=f"[general]\nregister => {line}\n")
+    assert complaints(problems) == [("sip.conf:2", "error")]
+    assert line not in str(problems)
+    assert not found.sip.registrations
 
 
 def test_an_unknown_option_is_told(read: Read) -> None:

@@ -24,6 +24,7 @@ SECTIONS: dict[str, tuple[Table, type | None]] = {
     "type=aor": (KINDS["aor"], settings.AorSettings),
     "type=identify": (KINDS["identify"], settings.IdentifySettings),
     "type=transport": (KINDS["transport"], settings.TransportSettings),
+    "type=registration": (KINDS["registration"], settings.RegistrationSettings),
     "type=acl": (KINDS["acl"], settings.SipAclSettings),
     "type=domain_alias": (KINDS["domain_alias"], None),
     "type=contact": (KINDS["contact"], None),

@@ -339,3 +339,44 @@ def test_no_transport(read: Read) -> None:
 def test_options_about_media_are_accepted_in_silence(pjsip: Pjsip) -> None:
     accepted = "".join(f"{name}=x\n" for name in sorted(KINDS["endpoint"].accepted - {"type"}))
     pjsip.good("[e]\ntype=endpoint\nidentify_by=ip\n" + accepted)
+
+
+REGISTRATION = "[provider]\ntype=registration\nserver_uri=sip:h.example\nclient_uri=sip:4711@h.example\n"
+
+
+def test_a_registration_has_asterisks_defaults(pjsip: Pjsip) -> None:
+    made = pjsip.good(REGISTRATION).registrations["provider"]
+    assert (made.server_uri, made.client_uri, made.contact_user) == ("sip:h.example", "sip:4711@h.example", "s")
+    assert (made.expiration, made.retry_interval, made.max_retries) == (3600, 60, 10)
+    assert made.auth_rejection_permanent
+
+
+ENDPOINT = "[e]\ntype=endpoint\nauth=e\n[e]\ntype=auth\nusername=e\npassword=x\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "severity"),
+    [
+        ("[x]\ntype=registration\nserver_uri=sip:h\n", 4, "error"),
+        ("[x]\ntype=registration\nclient_uri=sip:a@h\n", 4, "error"),
+        (REGISTRATION + "line=yes\n", 8, "error"),
+        (REGISTRATION + "endpoint=nobody\nline=yes\n", 8, "error"),
+        (REGISTRATION + "outbound_auth=nobody\n", 8, "error"),
+        (REGISTRATION + "transport=none\n", 8, "error"),
+        (REGISTRATION + "expiration=0\n", 8, "error"),
+        (REGISTRATION + "endpoint=e\n" + ENDPOINT, 8, "warning"),
+    ],
+    ids=[
+        "no client",
+        "no server",
+        "no endpoint",
+        "unknown endpoint",
+        "unknown auth",
+        "unknown transport",
+        "0",
+        "no line",
+    ],
+)
+def test_what_is_wrong_with_a_registration_is_told(text: str, line: int, severity: str, pjsip: Pjsip) -> None:
+    _, problems = pjsip.read(text)
+    assert [(str(p.source), p.severity.value) for p in problems] == [(f"pjsip.conf:{line}", severity)]

@@ -30,6 +30,7 @@ def shown(kind: Kind, settings: Any) -> dict[str, str]:
 def test_every_kind_of_pjsip_conf_but_contact_is_an_object() -> None:
     assert SIP.keys() == KINDS.keys() - {"contact"}
     assert CLASSES["res_pjsip_endpoint_identifier_ip"] == {"identify": SIP["identify"]}
+    assert CLASSES["res_pjsip_outbound_registration"] == {"registration": SIP["registration"]}
 
 
 def test_an_object_without_fields_has_the_defaults() -> None:
@@ -56,6 +57,7 @@ def test_every_honoured_option_is_shown(kind: str, read: Read) -> None:
         pjsip="[global]\n[system]\n[x]\ntype=endpoint\npermit=10.0.0.1\ncontact_deny=10.0.0.2\n"
         "[x]\ntype=auth\nusername=x\npassword=secret\n[x]\ntype=aor\n[x]\ntype=identify\nendpoint=x\nmatch=10.0.0.3\n"
         "[x]\ntype=transport\nbind=127.0.0.1\n[x]\ntype=acl\ndeny=10.0.0.4\n[x]\ntype=domain_alias\ndomain=d\n"
+        "[x]\ntype=registration\nserver_uri=sip:h\nclient_uri=sip:x@h\n"
     )
     assert configuration.sip is not None
     settings = find(configuration.sip, SIP[kind], kind if kind in ("global", "system") else "x")

@@ -14,6 +14,7 @@ from .conftest import Read
 def test_all_options(read: Read) -> None:
     configuration, problems = read(
         switchroom="[general]\nstrict=yes\nfork=First\nentity_id=desk\nlog_format=json\nlog_level=debug\n"
+        "metrics=Open\n"
         "trusted_proxies=127.0.0.1,10.0.0.0/8\n"
         "[desk]\ntype=application\nsubscribe=endpoint:PJSIP,deviceState:\nsubscribe=message:\n"
     )
@@ -24,6 +25,7 @@ def test_all_options(read: Read) -> None:
         entity_id="desk",
         log_format="json",
         log_level="debug",
+        metrics="open",
         trusted_proxies=(ip_network("127.0.0.1"), ip_network("10.0.0.0/8")),
         applications={"desk": ("endpoint:PJSIP", "deviceState:", "message:")},
     )

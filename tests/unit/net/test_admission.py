@@ -33,6 +33,15 @@ def test_each_bound_holds_and_places_come_back() -> None:
     assert admission.enter("192.0.2.1")
 
 
+def test_who_is_not_let_in_is_told() -> None:
+    told: list[str] = []
+    admission = Admission(total=2, per_address=1, tell=told.append)
+    for host in ("192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3"):
+        admission.enter(host)
+    assert told == ["192.0.2.1", "192.0.2.3"]
+    assert admission.refused == len(told)
+
+
 def test_one_subscriber_of_ipv6_is_one_address() -> None:
     admission = Admission(per_address=1)
     assert admission.enter("2001:db8::1")

@@ -10,8 +10,17 @@ from random import Random
 import pytest
 
 from switchroom.net import dns as module
-from switchroom.net.dns import Resolver, Service, SystemBackend, in_order
-from switchroom.net.limits import MAX_LOOKUPS, MAX_NAMES, MAX_RECORDS, MAX_TTL, MAX_WAITING, NEGATIVE_TTL
+from switchroom.net.dns import Resolver, in_order
+from switchroom.net.limits import (
+    MAX_LOOKUPS,
+    MAX_NAMES,
+    MAX_NEGATIVE_TTL,
+    MAX_RECORDS,
+    MAX_TTL,
+    MAX_WAITING,
+    NEGATIVE_TTL,
+)
+from switchroom.net.records import Pointer, Service, SystemBackend
 
 
 class FakeBackend:
@@ -22,15 +31,24 @@ class FakeBackend:
         addresses: dict[str, list[str] | OSError] | None = None,
         services: dict[str, list[Service]] | None = None,
         ttl: float = 60.0,
+        pointers: dict[str, list[Pointer] | OSError] | None = None,
     ) -> None:
         self.zone = addresses or {}
         self.zone_services = services or {}
+        self.zone_pointers = pointers or {}
         self.ttl = ttl
         self.asked: Counter[str] = Counter()
         self.gate = asyncio.Event()
         self.gate.set()
         self.now_asking = self.most_asking = 0
         self.full = asyncio.Event()
+
+    async def pointers(self, name: str) -> tuple[Sequence[Pointer], float]:
+        self.asked[f"NAPTR {name}"] += 1
+        found = self.zone_pointers.get(name, [])
+        if isinstance(found, OSError):
+            raise found
+        return found, self.ttl
 
     async def services(self, name: str) -> tuple[Sequence[Service], float]:
         self.asked[name] += 1
@@ -152,6 +170,120 @@ async def test_failures_are_kept_too(failure: list[str] | OSError, monkeypatch: 
         with pytest.raises(OSError, match=r"the server failed|no address for example\.com"):
             await resolver.resolve("example.com", 5060, "udp")
         assert backend.asked["example.com"] == asked
+
+
+@pytest.mark.parametrize(("said", "kept"), [(7, 7), (86_400, MAX_NEGATIVE_TTL)])
+async def test_that_there_is_no_record_is_kept_as_long_as_the_zone_says(
+    said: float, kept: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Hands(monkeypatch)
+    backend = FakeBackend({"example.com": []}, ttl=said)
+    resolver = Resolver(backend)
+    for ahead, asked in ((0, 1), (kept - 1, 1), (kept + 1, 2)):
+        clock.ahead = ahead
+        with pytest.raises(OSError, match=r"no address for example\.com"):
+            await resolver.resolve("example.com", 5060, "udp")
+        assert backend.asked["example.com"] == asked
+
+
+# ---- which transport (RFC 3263 4.1)
+
+EXAMPLE = [
+    Pointer(50, 50, "sips+d2t", "_sips._tcp.example.com"),
+    Pointer(90, 50, "sip+d2t", "_sip._tcp.example.com"),
+    Pointer(100, 50, "sip+d2u", "_sip._udp.example.com"),
+    Pointer(10, 10, "sip+d2w", "_sip._ws.example.com"),
+    Pointer(10, 10, "e2u+email", "_smtp.example.com"),
+]
+SERVERS = {
+    "_sips._tcp.example.com": [Service(0, 0, 5071, "tls.example.com")],
+    "_sip._tcp.example.com": [Service(0, 0, 5072, "tcp.example.com")],
+    "_sip._udp.example.com": [Service(0, 0, 5073, "udp.example.com")],
+}
+ADDRESSES: dict[str, list[str] | OSError] = {
+    "tls.example.com": ["192.0.2.1"],
+    "tcp.example.com": ["192.0.2.2"],
+    "udp.example.com": ["192.0.2.3"],
+    "example.com": ["192.0.2.4"],
+}
+
+
+@pytest.mark.parametrize(
+    ("transports", "expected"),
+    [
+        (("udp", "tcp", "tls"), ("tls", "192.0.2.1", 5071)),
+        (("udp", "tcp"), ("tcp", "192.0.2.2", 5072)),
+        (("udp",), ("udp", "192.0.2.3", 5073)),
+    ],
+)
+async def test_naptr_chooses_among_the_transports_there_are(
+    transports: tuple[str, ...], expected: tuple[str, str, int]
+) -> None:
+    backend = FakeBackend(ADDRESSES, SERVERS, pointers={"example.com": list(EXAMPLE)})
+    assert await Resolver(backend).locate("example.com", None, transports) == [expected]
+
+
+async def test_pointers_of_one_order_are_tried_by_preference() -> None:
+    pointers = [Pointer(5, 20, "sip+d2u", "_sip._udp.example.com"), Pointer(5, 10, "sip+d2t", "_sip._tcp.example.com")]
+    backend = FakeBackend(ADDRESSES, SERVERS, pointers={"example.com": pointers})
+    found = await Resolver(backend).locate("example.com", None, ("udp", "tcp"))
+    assert found == [("tcp", "192.0.2.2", 5072), ("udp", "192.0.2.3", 5073)]
+
+
+async def test_a_pointer_may_lead_to_another_domain() -> None:
+    backend = FakeBackend(
+        {"a.hosting.example": ["192.0.2.9"]},
+        {"_sip._udp.hosting.example": [Service(0, 0, 5060, "a.hosting.example")]},
+        pointers={"example.com": [Pointer(0, 0, "sip+d2u", "_sip._udp.hosting.example")]},
+    )
+    assert await Resolver(backend).locate("example.com", None, ("udp",)) == [("udp", "192.0.2.9", 5060)]
+
+
+async def test_whoever_takes_the_secure_server_away_gets_nobody_to_another() -> None:
+    backend = FakeBackend({**ADDRESSES, "tls.example.com": []}, SERVERS, pointers={"example.com": list(EXAMPLE)})
+    with pytest.raises(OSError, match="no server of example"):
+        await Resolver(backend).locate("example.com", None, ("udp", "tcp", "tls"))
+
+
+async def test_a_pointer_to_nothing_that_is_a_name_is_an_error() -> None:
+    backend = FakeBackend(pointers={"example.com": [Pointer(0, 0, "sip+d2u", "")]})
+    with pytest.raises(OSError, match="not a host name"):
+        await Resolver(backend).locate("example.com", None, ("udp",))
+
+
+@pytest.mark.parametrize("pointers", [[], OSError("the server failed")], ids=["none", "no answer"])
+async def test_without_pointers_the_services_say_which_transports_there_are(pointers: list[Pointer] | OSError) -> None:
+    servers = {name: found for name, found in SERVERS.items() if "udp" not in name}
+    backend = FakeBackend(ADDRESSES, servers, pointers={"example.com": pointers})
+    found = await Resolver(backend).locate("example.com", None, ("udp", "tcp", "tls"))
+    assert found == [("tcp", "192.0.2.2", 5072), ("tls", "192.0.2.1", 5071)]
+
+
+async def test_without_any_record_the_usual_transport_is_meant() -> None:
+    backend = FakeBackend(ADDRESSES)
+    assert await Resolver(backend).locate("Example.Com.", None, ("tls", "tcp")) == [("tls", "192.0.2.4", 5061)]
+
+
+async def test_a_transport_that_is_not_offered_is_left_out() -> None:
+    servers = {**SERVERS, "_sip._udp.example.com": [Service(0, 0, 0, ".")]}
+    found = await Resolver(FakeBackend(ADDRESSES, servers)).locate("example.com", None, ("udp", "tcp"))
+    assert found == [("tcp", "192.0.2.2", 5072)]
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "expected"),
+    [
+        ("192.0.2.1", None, ("tcp", "192.0.2.1", 5060)),
+        ("[2001:db8::1]", None, ("tcp", "2001:db8::1", 5060)),
+        ("example.com", 5070, ("tcp", "192.0.2.4", 5070)),
+    ],
+)
+async def test_an_address_or_a_port_leaves_nothing_to_choose(
+    host: str, port: int | None, expected: tuple[str, str, int]
+) -> None:
+    backend = FakeBackend(ADDRESSES, SERVERS, pointers={"example.com": list(EXAMPLE)})
+    assert await Resolver(backend).locate(host, port, ("tcp", "udp")) == [expected]
+    assert not [name for name in backend.asked if name.startswith("NAPTR")]
 
 
 async def test_a_name_is_asked_once_however_many_want_it() -> None:

@@ -1,13 +1,95 @@
 // Phones on JsSIP and SIP.js in one page. It takes commands from the test over a WebSocket of its own and tells what
 // happens: ["start", PHONE, LIBRARY, URL, NAME, PASSWORD, HOST], ["send", PHONE, URI, TEXT], ["unregister", PHONE],
-// ["reload"].
+// ["reload"]; of calls ["call", PHONE, URI], ["answer", PHONE], ["hangup", PHONE], which is also to decline and to cancel.
+// A phone that is referred inside a call tells it and does it; outside a call it tells it alone.
 
 import JsSIP from "jssip";
-import { Messager, Registerer, UserAgent } from "sip.js";
+import { Inviter, Messager, Registerer, SessionState, UserAgent } from "sip.js";
 
 const control = new WebSocket(`ws://${location.host}/control`);
 const tell = (...what) => control.send(JSON.stringify(what));
 const phones = {};
+
+const SOUND = { audio: true, video: false };
+const NO_STUN = { iceServers: [] };
+
+// Tells when the first sound arrives on the connection of a call.
+async function listen(id, connection) {
+  while (connection.connectionState !== "closed") {
+    for (const report of (await connection.getStats()).values()) {
+      if (report.type === "inbound-rtp" && report.packetsReceived > 0) return tell(id, "hears");
+    }
+    await new Promise((next) => setTimeout(next, 50));
+  }
+}
+
+// The latest call of a phone on JsSIP.
+function onJsSipCalls(id, phone) {
+  let call;
+  const options = { mediaConstraints: SOUND, pcConfig: NO_STUN };
+  phone.on("newRTCSession", ({ originator, session }) => {
+    call = session;
+    if (originator === "remote") tell(id, "incoming", session.remote_identity.uri.toString());
+    session.on("progress", ({ originator, response }) => {
+      if (originator === "remote") tell(id, "progress", response.status_code);
+    });
+    session.on("confirmed", () => {
+      tell(id, "answered");
+      listen(id, session.connection);
+    });
+    session.on("refer", ({ request, accept }) => {
+      tell(id, "referred", request.getHeader("Refer-To"));
+      accept(null, options);
+    });
+    session.on("ended", () => tell(id, "ended"));
+    session.on("failed", () => tell(id, "ended"));
+  });
+  return {
+    call: (uri) => phone.call(uri, options),
+    answer: () => call.answer(options),
+    hangup: () => call.terminate(call.isEstablished() ? {} : { status_code: 486 }),
+  };
+}
+
+// The latest call of a phone on SIP.js.
+function onSipJsCalls(id, phone) {
+  let call;
+  const options = { sessionDescriptionHandlerOptions: { constraints: SOUND } };
+  const follow = (session) => {
+    call = session;
+    session.delegate = {
+      onRefer: async (referral) => {
+        tell(id, "referred", String(referral.referTo.uri));
+        await referral.accept();
+        follow(referral.makeInviter(options));
+        await call.invite();
+      },
+    };
+    session.stateChange.addListener((state) => {
+      if (state === SessionState.Established) {
+        tell(id, "answered");
+        listen(id, session.sessionDescriptionHandler.peerConnection);
+      }
+      if (state === SessionState.Terminated) tell(id, "ended");
+    });
+  };
+  phone.delegate.onInvite = (invitation) => {
+    follow(invitation);
+    tell(id, "incoming", invitation.remoteIdentity.uri.toString());
+  };
+  return {
+    call: (uri) => {
+      follow(new Inviter(phone, UserAgent.makeURI(uri), options));
+      const onProgress = ({ message }) => tell(id, "progress", message.statusCode);
+      return call.invite({ requestDelegate: { onProgress } });
+    },
+    answer: () => call.accept(options),
+    hangup: () => {
+      if (call.state === SessionState.Established) return call.bye();
+      return call instanceof Inviter ? call.cancel() : call.reject({ statusCode: 486 });
+    },
+  };
+}
 
 function onJsSip(id, url, name, password, host) {
   const phone = new JsSIP.UA({
@@ -24,6 +106,7 @@ function onJsSip(id, url, name, password, host) {
   });
   phone.start();
   return {
+    ...onJsSipCalls(id, phone),
     send: (uri, text) =>
       phone.sendMessage(uri, text, {
         eventHandlers: {
@@ -41,6 +124,7 @@ async function onSipJs(id, url, name, password, host) {
     authorizationUsername: name,
     authorizationPassword: password,
     transportOptions: { server: url },
+    sessionDescriptionHandlerFactoryOptions: { iceGatheringTimeout: 500, peerConnectionConfiguration: NO_STUN },
     logBuiltinEnabled: false,
     delegate: {
       onMessage: (message) => {
@@ -63,6 +147,7 @@ async function onSipJs(id, url, name, password, host) {
   });
   await registerer.register(answer("registered"));
   return {
+    ...onSipJsCalls(id, phone),
     send: (uri, text) => new Messager(phone, UserAgent.makeURI(uri), text).message(answer("sent")),
     unregister: () => registerer.unregister(answer("unregistered")),
   };
@@ -74,6 +159,9 @@ const commands = {
   },
   send: (id, uri, text) => phones[id].send(uri, text),
   unregister: (id) => phones[id].unregister(),
+  call: (id, uri) => phones[id].call(uri),
+  answer: (id) => phones[id].answer(),
+  hangup: (id) => phones[id].hangup(),
   reload: () => location.reload(),
 };
 

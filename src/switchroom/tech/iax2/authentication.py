@@ -7,10 +7,12 @@ and the same refusal after it (SECURITY.md S10).
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from ipaddress import ip_address
 
 import structlog
 
+from switchroom.core.security import Offence
 from switchroom.model.iax2_settings import IaxSettings
 from switchroom.tech.iax2.limits import (
     FAILURE_WINDOW,
@@ -25,11 +27,19 @@ from switchroom.wire.iax2.numbers import MD5
 
 log = structlog.get_logger(__name__)
 
+#: Tells of an offence: what, the source, the name that was used.
+Tell = Callable[[Offence, str, str], None]
+
+
+def untold(offence: Offence, source: str, account: str) -> None:
+    """Nobody wants to know."""
+
 
 class Authenticator:
     """The judgement of one technology."""
 
-    def __init__(self, settings: IaxSettings) -> None:
+    def __init__(self, settings: IaxSettings, tell: Tell) -> None:
+        self._tell = tell
         self._exempt = settings.call_token_optional
         #: When the first failure was, and how many there are.
         self._failures: OrderedDict[tuple[str, str], tuple[float, int]] = OrderedDict()
@@ -43,8 +53,7 @@ class Authenticator:
             self._second, self._logged = int(now), 0
         self._logged += 1
         if self._logged <= MAX_LOGGED_REFUSALS:
-            shown = name[:MAX_COUNTED_NAME].encode("unicode_escape").decode()
-            log.info(f"a {what} is refused", name=shown, host=host)
+            log.info(f"a {what} is refused", name=_shown(name), host=host)
 
     def needs_token(self, peer: Peer | None, host: str) -> bool:
         """Whether somebody at ``host`` who says to be ``peer`` must show a call token."""
@@ -73,6 +82,7 @@ class Authenticator:
         if now - since > FAILURE_WINDOW:
             since, count = now, 0
         if count >= MAX_FAILURES:
+            self._tell(Offence.TOO_MANY_FAILURES, host, _shown(name))
             return False
         # The same work for a name that does not exist.
         secrets, methods = (peer.settings.secrets, peer.methods) if peer is not None else (("",), MD5)
@@ -82,4 +92,10 @@ class Authenticator:
         if key not in self._failures and len(self._failures) >= MAX_FAILURE_ENTRIES:
             self._failures.popitem(last=False)
         self._failures[key] = (since, count + 1)
+        self._tell(Offence.UNKNOWN_USER if peer is None else Offence.FAILED_AUTHENTICATION, host, _shown(name))
         return False
+
+
+def _shown(name: str) -> str:
+    """A name a stranger chose, as it may stand in a log."""
+    return name[:MAX_COUNTED_NAME].encode("unicode_escape").decode()

@@ -36,6 +36,7 @@ class Peer:
         "mean",
         "next_poke",
         "poke",
+        "registered",
         "roundtrip",
         "settings",
         "token_from",
@@ -47,6 +48,8 @@ class Peer:
         self.settings = settings
         self.id = EndpointId(technology, settings.name)
         self.address: Address | None = None
+        #: When it registered last, wall-clock seconds.
+        self.registered = 0.0
         #: When its registration ends, on the monotonic scale, and the look at it that is due.
         self.expires = 0.0
         self.expiry: Deadline | None = None

@@ -77,6 +77,7 @@ class Presence:
                 self._contacts.forget(technology, contact.aor, contact.uri)
                 continue
             peer.address = Address(host.strip("[]"), int(port), contact.listener)
+            peer.registered = contact.registered
             self._expire_at(peer, now + min(expires - wall, longest + GRACE))
             self._bus.publish(self._registry.turn(peer.id, EndpointState.ONLINE))
             self._tell_contact(peer, ContactStatus.NON_QUALIFIED)
@@ -116,6 +117,7 @@ class Presence:
         if new and peer.address is not None:
             self._forget_contact(peer)
         peer.address = address
+        peer.registered = self._clock.wall()
         self._expire_at(peer, now + refresh + GRACE)
         self._keep(peer)
         if not new:
@@ -153,17 +155,8 @@ class Presence:
             self.unregister(peer, "Expired")
 
     def _keep(self, peer: Peer) -> None:
-        assert peer.address is not None
-        wall = self._clock.wall()
-        contact = Contact(
-            aor=peer.name,
-            uri=peer.contact,
-            registered=wall,
-            transport="udp",
-            address=host_port(peer.address),
-            listener=peer.address.local,
-        )
-        self._contacts.save(peer.id.technology, contact, wall + peer.expires - self._clock.monotonic())
+        expires = self._clock.wall() + peer.expires - self._clock.monotonic()
+        self._contacts.save(peer.id.technology, contact_of(peer), expires)
 
     def _forget_contact(self, peer: Peer) -> None:
         self._contacts.forget(peer.id.technology, peer.name, peer.contact)
@@ -282,3 +275,30 @@ class Presence:
                     roundtrip_usec=round(peer.roundtrip * 1_000_000),
                 )
             )
+
+
+_STATUS = {
+    Verdict.NONE: ContactStatus.NON_QUALIFIED,
+    Verdict.REACHABLE: ContactStatus.REACHABLE,
+    Verdict.LAGGED: ContactStatus.REACHABLE,
+    Verdict.UNREACHABLE: ContactStatus.UNREACHABLE,
+}
+
+
+def contact_of(peer: Peer) -> Contact:
+    """Where a peer is and what is known of it; its address must be known."""
+    assert peer.address is not None
+    dynamic = peer.settings.dynamic
+    return Contact(
+        aor=peer.name,
+        uri=peer.contact,
+        status=_STATUS[peer.verdict],
+        roundtrip_usec=round(peer.roundtrip * 1_000_000),
+        static=not dynamic,
+        registered=peer.registered if dynamic else 0.0,
+        # What was granted; it holds a little longer.
+        expires=peer.expires - GRACE if dynamic else None,
+        transport="udp",
+        address=host_port(peer.address),
+        listener=peer.address.local,
+    )

@@ -19,16 +19,16 @@ from switchroom.core.ports import Clock, Resolver
 from switchroom.core.registry import Registry
 from switchroom.core.schedule import Deadline, Schedule
 from switchroom.core.storage import ContactStore
-from switchroom.model.endpoint import EndpointState
+from switchroom.model.endpoint import Contact, EndpointState
 from switchroom.model.errors import EndpointNotFound
 from switchroom.model.events import ContactStatusChange
 from switchroom.model.iax2_settings import IaxPeerSettings, IaxSettings
 from switchroom.model.message import Delivery, DeliveryReport, Referral, TextMessage
-from switchroom.tech.iax2.authentication import Authenticator
+from switchroom.tech.iax2.authentication import Authenticator, Tell, untold
 from switchroom.tech.iax2.messaging import Crossing, Messaging
 from switchroom.tech.iax2.outbound import Outbound
 from switchroom.tech.iax2.peers import Peer, Peers
-from switchroom.tech.iax2.presence import Presence
+from switchroom.tech.iax2.presence import Presence, contact_of
 from switchroom.tech.iax2.registrar import Registrar
 from switchroom.wire.iax2.address import Address
 from switchroom.wire.iax2.events import (
@@ -67,9 +67,10 @@ class IaxTechnology:
         contact_changed: Callable[[ContactStatusChange], None],
         secret: bytes,
         random: Random,
+        tell: Tell = untold,
     ) -> None:
         """``contact_changed`` hears of ways to peers that come and go; ``secret`` signs tokens and challenges,
-        ``random`` is one that nobody can guess.
+        ``random`` is one that nobody can guess, ``tell`` hears of offences.
         """
         self._settings = settings
         self._registry = registry
@@ -90,7 +91,7 @@ class IaxTechnology:
         self._alarm: Deadline | None = None
         self._seeking: set[asyncio.Task[None]] = set()
         self._peers = peers = Peers(self.name, settings)
-        authenticator = Authenticator(settings)
+        authenticator = Authenticator(settings, tell)
         self._presence = Presence(stack, registry, bus, clock, schedule, contacts, random, self._flush, contact_changed)
         self._registrar = Registrar(settings, peers, stack, authenticator, self._presence, clock)
         self._messaging = Messaging(self.name, peers, stack, authenticator, registry, bus, clock)
@@ -113,6 +114,7 @@ class IaxTechnology:
         Raises:
             StoreUnavailable: the registrations can not be read.
         """
+        self._registry.leave_contacts_to(self.name, self._contacts_of)
         for peer in self._peers:
             self._bus.publish(self._registry.add(peer.id, state=EndpointState.UNKNOWN))
         longest = float(self._settings.max_expire)
@@ -140,6 +142,10 @@ class IaxTechnology:
             log.warning("a peer can not be reached from where iax.conf binds", peer=peer.name, host=host)
         else:
             peer.address = Address(host, port, local)
+
+    def _contacts_of(self, resource: str) -> list[Contact]:
+        peer = self._peers.get(resource)
+        return [contact_of(peer)] if peer is not None and peer.address is not None else []
 
     def _local(self, host: str) -> str | None:
         """The socket that speaks a host's address family."""

@@ -8,8 +8,11 @@ from typing import NamedTuple
 from switchroom.core.registry import AddressOfRecord
 from switchroom.model.endpoint import Contact
 
-#: The methods we serve (RFC 3261 20.5).
+#: The methods we serve ourselves (RFC 3261 20.5).
 ALLOW = "OPTIONS, REGISTER, MESSAGE, NOTIFY"
+
+#: The same, and those of calls that pass through us.
+ALLOW_CALLS = f"INVITE, ACK, CANCEL, BYE, UPDATE, PRACK, INFO, SUBSCRIBE, REFER, {ALLOW}"
 
 
 class Bind(NamedTuple):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from enum import Enum
 from hashlib import blake2s
 
+from switchroom.core.security import Offence
 from switchroom.model.settings import AuthSettings, SipEndpointSettings, Source
 from switchroom.tech.sip.directory import Credential, Directory
 from switchroom.tech.sip.limits import FAILURE_WINDOW, MAX_COUNTED_NAME, MAX_FAILURE_ENTRIES, MAX_FAILURES
@@ -26,6 +27,9 @@ from switchroom.wire.sip.errors import SipError
 from switchroom.wire.sip.events import RequestReceived
 from switchroom.wire.sip.message import Request
 from switchroom.wire.sip.nonces import Nonces, NonceVerdict
+
+#: Tells of an offence: what, the source, the name that was used.
+Tell = Callable[[Offence, str, str], None]
 
 
 class Proof(Enum):
@@ -64,14 +68,16 @@ class Failures:
 class Authenticator:
     """Verifies requests and writes challenges."""
 
-    def __init__(self, directory: Directory, nonces: Nonces, token: Callable[[], str]) -> None:
+    def __init__(self, directory: Directory, nonces: Nonces, token: Callable[[], str], tell: Tell) -> None:
         self._directory = directory
         self._nonces = nonces
+        self._tell = tell
         self._failures = Failures()
         general = directory.general
         self._opaque = token()[:16]
         self._faces = _faces(directory)
         self._faces_of = directory.revision
+        self._digest, self._digest_of = False, -1
         nobody = AuthSettings(name="nobody", source=Source("", 0), username="nobody", password=token())
         self._decoy = Credential(nobody, general.default_realm, ALGORITHMS)
 
@@ -81,10 +87,12 @@ class Authenticator:
         candidates = self._directory.credentials(endpoint) if endpoint is not None else ()
         if endpoint is not None and not endpoint.auth:
             return Proof.PROVEN
-        lines = request.lines("authorization")
-        if not lines:
-            return Proof.UNPROVEN
+        lines = [*request.lines("authorization"), *request.lines("proxy-authorization")]
         source = incoming.flow.host
+        if not lines:
+            if endpoint is None and not self._names_by_digest():
+                self._tell(Offence.UNKNOWN_USER, source, request.from_.uri.user or "")
+            return Proof.UNPROVEN
         found = Proof.UNPROVEN
         for line in lines:
             try:
@@ -93,12 +101,20 @@ class Authenticator:
                 continue
             name = credentials.username[:MAX_COUNTED_NAME]
             if self._failures.exhausted(source, name, now):
+                self._tell(Offence.TOO_MANY_FAILURES, source, name)
                 continue
             found = self._examine(request, credentials, candidates, source, now)
             if found is not Proof.UNPROVEN:
                 return found
             self._failures.add(source, name, now)
         return found
+
+    def _names_by_digest(self) -> bool:
+        """Whether somebody may be nobody until their credentials name them."""
+        if self._digest_of != self._directory.revision:
+            self._digest_of = self._directory.revision
+            self._digest = any("auth_username" in e.identify_by for e in self._directory.endpoints.values())
+        return self._digest
 
     def _examine(
         self,
@@ -123,7 +139,12 @@ class Authenticator:
         if not tried:
             # The same digest work is done for a name that does not exist.
             verify(credentials, self._decoy.ha1(algorithm) or "", request.method, request.body)
-        if matched is None or not names_target(credentials, request.uri):
+        if matched is None:
+            # Not so when only the nonce is unknown: after a restart every phone comes with an old one.
+            offence = Offence.FAILED_AUTHENTICATION if candidates else Offence.UNKNOWN_USER
+            self._tell(offence, source, credentials.username)
+            return Proof.UNPROVEN
+        if not names_target(credentials, request.uri):
             return Proof.UNPROVEN
         verdict = self._nonces.check(
             credentials.nonce, source, matched.realm, credentials.nc, now, matched.nonce_lifetime
@@ -133,9 +154,15 @@ class Authenticator:
         return Proof.STALE if verdict is NonceVerdict.STALE else Proof.UNPROVEN
 
     def challenges(
-        self, endpoint: SipEndpointSettings | None, incoming: RequestReceived, now: float, *, stale: bool
+        self,
+        endpoint: SipEndpointSettings | None,
+        incoming: RequestReceived,
+        now: float,
+        *,
+        stale: bool,
+        header: str = "WWW-Authenticate",
     ) -> list[tuple[str, str]]:
-        """WWW-Authenticate headers, one for each algorithm, the preferred first (RFC 8760 2.4).
+        """WWW-Authenticate or Proxy-Authenticate headers, one for each algorithm, the preferred first (RFC 8760 2.4).
 
         A stranger is shown what some endpoint would be, always the same for one name: a realm or algorithm
         of its own would else tell who exists (SECURITY.md S10).
@@ -154,7 +181,7 @@ class Authenticator:
             realm, algorithms = self._faces[int.from_bytes(digest) % len(self._faces)]
         return [
             (
-                "WWW-Authenticate",
+                header,
                 write_challenge(realm, self._nonces.issue(source, realm, now), self._opaque, algorithm, stale),
             )
             for algorithm in algorithms

@@ -5,12 +5,14 @@ What is tied to a connection ends with it, and so with the process; every other 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import msgspec
 
 from switchroom.core.ports import Clock
-from switchroom.core.storage import ContactStore
+from switchroom.core.storage import ContactStore, StoreUnavailable
 from switchroom.model.endpoint import Contact
 from switchroom.model.settings import AorSettings
 from switchroom.tech.sip.transports import Listener
@@ -24,6 +26,36 @@ class Bindings:
         self._technology = technology
         self._store = store
         self._clock = clock
+        self.lasting = store.lasting
+        self._unconfirmed: list[Callable[[], None]] = []
+        self._confirming: asyncio.Task[None] | None = None
+
+    def confirm(self, then: Callable[[], None]) -> None:
+        """``then`` is called when what was kept so far is on disk; also when it can not be written now: whoever
+        registered is served while we live, which is more than a refusal would do for them.
+        """
+        self._unconfirmed.append(then)
+        if self._confirming is None:
+            self._confirming = asyncio.get_running_loop().create_task(self._confirm())
+
+    async def _confirm(self) -> None:
+        """All who came while the disk was busy share its next answer."""
+        try:
+            while self._unconfirmed:
+                waiting, self._unconfirmed = self._unconfirmed, []
+                with suppress(StoreUnavailable):
+                    await self._store.confirm()
+                for then in waiting:
+                    then()
+        finally:
+            self._confirming = None
+
+    async def stop(self) -> None:
+        """Waits for nobody any more."""
+        if self._confirming is not None:
+            self._confirming.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._confirming
 
     def keep(self, contact: Contact) -> None:
         """Writes a contact behind, unless it is static or tied to a connection."""

@@ -64,9 +64,13 @@ class ChanSip:
     # ---- who sends
 
     def identify(self, incoming: RequestReceived) -> SipEndpointSettings | None:
-        """By name or by source, as the method has it; None where the peer's acl forbids the source."""
+        """By a registration of ours, by name or by source, as the method has it; None where the peer's acl forbids the
+        source.
+        """
         request = incoming.request
-        if request.method == "REGISTER":
+        if self._directory.lines and (calling := self._directory.by_line(request.uri)) is not None:
+            name: str | None = calling.name
+        elif request.method == "REGISTER":
             to = request.to.uri
             peer = self._peer(to.unescaped_user or to.host)
             name = peer.name if peer is not None and peer.peer else None
@@ -79,12 +83,13 @@ class ChanSip:
         return endpoint if endpoint is not None and permits(endpoint.acl, incoming.flow.host) else None
 
     def trusts(self, incoming: RequestReceived, endpoint: SipEndpointSettings) -> bool:
-        """Texts are proven unless [general] says otherwise, or ``insecure=invite`` does and they come from where the
-        peer is.
+        """Texts are proven unless [general] says otherwise, texts and calls unless ``insecure=invite`` does and they come
+        from where the peer is.
         """
-        if incoming.request.method != "MESSAGE":
+        method = incoming.request.method
+        if method not in ("MESSAGE", "INVITE"):
             return False
-        if not self._settings().general.auth_message_requests:
+        if method == "MESSAGE" and not self._settings().general.auth_message_requests:
             return True
         peer = self._peer(endpoint.name)
         return peer is not None and "invite" in peer.insecure and self._by_source(incoming) == peer.name
@@ -186,7 +191,8 @@ class PeerNames(Names):
     """The texts of callers as chan_sip reads them."""
 
     def destination(self, text: str, *, by_name: bool = False) -> list[Target]:
-        """``peer``, ``user@peer`` or ``[user@]host[:port][;parameters]``; a peer before a host of the same name.
+        """``peer``, ``user@peer`` or ``[user@]host[:port][;parameters]``; a peer before a host of the same name. And
+        ``peer/GRUU``, as PJSIP.
 
         Raises:
             EndpointNotFound: neither peer nor host; NoContact: a peer without an address.
@@ -195,6 +201,9 @@ class PeerNames(Names):
         refuse_control("to", text)
         if by_name or text in self._directory.endpoints:
             return self._reach(self._endpoint(text))
+        name, slash, device = text.partition("/")
+        if slash and ";gr" in device and name in self._directory.endpoints:
+            return [self._by_uri(self._endpoint(name), device)]
         user, at, rest = text.rpartition("@")
         host = rest.partition("?")[0].partition(";")[0]
         if at and host in self._directory.endpoints:

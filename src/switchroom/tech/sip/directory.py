@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from switchroom.core.configuration import patch, separate
@@ -16,6 +17,8 @@ from switchroom.model.settings import (
     SipSettings,
 )
 from switchroom.wire.sip.digest import hash_ha1
+from switchroom.wire.sip.errors import SipError
+from switchroom.wire.sip.uri import Uri, parse_uri
 
 
 class Credential:
@@ -67,6 +70,8 @@ class Directory:
         self._resolved: dict[str, list[tuple[IPv4Network | IPv6Network, int]]] = {}
         self.by_header: list[tuple[str, str, str]] = []
         self.by_request_uri: list[tuple[str, str]] = []
+        #: The parameter ``line`` of Contacts that we register elsewhere, to the endpoint that requests to it are from.
+        self.lines: dict[str, str] = {}
         #: Names in ``identify.match`` that nobody has looked up yet.
         self.unresolved: list[tuple[str, IdentifySettings]] = []
         self.transport_domains = tuple(t.domain for t in settings.transports.values() if t.domain)
@@ -186,6 +191,11 @@ class Directory:
             self._match_network(ip_network(host), port, identify.endpoint)
             self.identifiers = tuple(self._identifiers())
 
+    def by_line(self, uri: Uri) -> SipEndpointSettings | None:
+        """The endpoint whose server sends to a Contact that we registered there."""
+        line = uri.param("line")
+        return self.endpoints.get(self.lines.get(line, "")) if line else None
+
     def by_source(self, host: str, port: int) -> str | None:
         """The endpoint that ``identify`` gives to a source address."""
         if self._hosts:
@@ -239,6 +249,17 @@ class Directory:
         """What this endpoint's challenges are answered with."""
         auths = self.settings.auths
         return [auths[name] for name in endpoint.outbound_auth if name in auths]
+
+    def leads_to(self, endpoint: SipEndpointSettings, host: str) -> bool:
+        """Whether the endpoint's settings name this host: in a permanent contact, or as the realm of its credentials."""
+        for name in endpoint.aors:
+            aor = self.aors.get(name)
+            for uri in aor.contact if aor is not None else ():
+                with suppress(SipError):
+                    if parse_uri(uri).host.strip("[]") == host:
+                        return True
+        realms = {auth.realm.lower() for auth in self.outbound_auths(endpoint)}
+        return any(realm and (host == realm or host.endswith(f".{realm}")) for realm in realms)
 
     def aor_for(self, endpoint: SipEndpointSettings, user: str, domain: str) -> AorSettings | None:
         """The endpoint's own address of record that a To header means (as Asterisk)."""

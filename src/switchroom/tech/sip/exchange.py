@@ -7,24 +7,29 @@ answered from ``outbound_auth`` for the configured realm alone, at most twice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import NamedTuple
 
+import msgspec
+
 from switchroom.core.policy import NO_LITERAL, forbidden, is_loopback
-from switchroom.core.ports import Clock, Resolver
+from switchroom.core.ports import Clock, Locator
+from switchroom.core.tally import Answers
 from switchroom.model.endpoint import Contact
 from switchroom.model.errors import InvalidParameter
 from switchroom.model.settings import AuthSettings, SipEndpointSettings
 from switchroom.tech.sip.directory import Directory
 from switchroom.tech.sip.limits import LARGE_REQUEST, MAX_ADDRESSES, MAX_CHALLENGES, MAX_DATAGRAM
 from switchroom.tech.sip.transports import Connections, Listener, Transports, host_port, next_host
+from switchroom.wire.sip.dialog import Dialog
 from switchroom.wire.sip.digest import answer, hash_ha1, parse_challenge
 from switchroom.wire.sip.errors import SipError
 from switchroom.wire.sip.flow import Flow
 from switchroom.wire.sip.headers import parse_name_addr
 from switchroom.wire.sip.message import Response
 from switchroom.wire.sip.stack import Outgoing, Stack
-from switchroom.wire.sip.uri import Uri
+from switchroom.wire.sip.uri import Uri, parse_uri
 
 DEFAULT_PORT = {"udp": 5060, "tcp": 5060, "tls": 5061, "ws": 80, "wss": 443}
 
@@ -48,12 +53,13 @@ class Exchange:
         "addresses",
         "body",
         "cseq",
+        "dialog",
         "done",
         "endpoint",
         "headers",
+        "heard",
         "hop",
         "listener",
-        "listeners",
         "loopback",
         "method",
         "otherwise",
@@ -80,15 +86,24 @@ class Exchange:
         self.listener = hop.listener
         #: Taken when no connection can be opened for it: the datagram it would have been but for its size.
         self.otherwise: NextHop | None = None
-        #: For a name, which listener reaches its IPv4 (False) and its IPv6 addresses (True).
-        self.listeners: Mapping[bool, Listener] = {}
         self.loopback = hop.loopback
         self.hop = hop
-        self.addresses: list[tuple[str, int]] = list(hop.addresses)
+        #: Where to try still, in this order, and which listener gets there; nothing before a name is resolved.
+        self.addresses: list[tuple[Listener, str, int]] = [(hop.listener, *address) for address in hop.addresses]
         self.cseq = 1
+        #: Where it belongs to one, a challenge is answered under the next number of the dialog.
+        self.dialog: Dialog | None = None
+        #: Told of each provisional answer, and of each 2xx to an INVITE: those of other forks, and those that are
+        #: repeated for want of an ACK, come after the end.
+        self.heard: Callable[[Response], None] | None = None
         self.rounds = 0
         self.transaction: int | None = None
         self.done: Callable[[Outcome], None] = _ignore
+
+    def compose(self, listener: Listener, host: str, port: int) -> Outgoing:
+        """The request as it goes to one address."""
+        headers = [*self.headers, ("CSeq", f"{self.cseq} {self.method}")]
+        return Outgoing(self.method, self.target, headers, self.body, listener.sent_by(host))
 
 
 def _ignore(outcome: Outcome) -> None:
@@ -105,6 +120,8 @@ class NextHop(NamedTuple):
     loopback: bool
     #: Over the connection that is there, or not at all.
     bound: bool = False
+    #: Whom it is to.
+    contact: Contact | None = None
 
     @property
     def host(self) -> str:
@@ -114,10 +131,9 @@ class NextHop(NamedTuple):
 
 def _size(exchange: Exchange) -> int:
     """Bytes of its request, without what sending adds."""
-    size = len(exchange.target) + len(exchange.body)
-    for name, value in exchange.headers:
-        size += len(name) + len(value if value.isascii() else value.encode("utf-8", "surrogateescape")) + 4
-    return size
+    text = "".join(chain.from_iterable(exchange.headers))
+    written = len(text) if text.isascii() else len(text.encode("utf-8", "surrogateescape"))
+    return len(exchange.target) + written + 4 * len(exchange.headers) + len(exchange.body)
 
 
 class Exchanges:
@@ -128,7 +144,7 @@ class Exchanges:
         stack: Stack,
         transports: Transports,
         directory: Directory,
-        resolver: Resolver,
+        resolver: Locator,
         clock: Clock,
         token: Callable[[], str],
         flush: Callable[[], None],
@@ -142,6 +158,8 @@ class Exchanges:
         self._flush = flush
         self._resolving: set[asyncio.Task[None]] = set()
         self._open: set[Exchange] = set()
+        #: Final answers to requests of ours; 0 where there was none.
+        self.outcomes = Answers(("MESSAGE", "REFER", "OPTIONS", "INVITE", "ACK", "BYE", "CANCEL"))
         self._idle: asyncio.Event | None = None
 
     async def drained(self) -> None:
@@ -186,10 +204,18 @@ class Exchanges:
             port = hop.port or DEFAULT_PORT[listener.protocol]
             if self._transports.is_own(listener.protocol, host, port):
                 raise InvalidParameter(f"no packet goes to {host_port(host, port)}: it is this server")
-            return NextHop(listener, hop, routes, ((host, port),), loopback)
+            return NextHop(listener, hop, routes, ((host, port),), loopback, contact=contact)
         if reason != NO_LITERAL:
             raise InvalidParameter(f"no packet goes to {host}: {reason}")
-        return NextHop(listener, hop, routes, (), loopback)
+        return NextHop(listener, hop, routes, (), loopback, contact=contact)
+
+    def route_within(self, endpoint: SipEndpointSettings, uri: Uri, contact: Contact | None) -> NextHop:
+        """The way of a request inside a dialog to ``uri``, the first of the route set or the other end itself: over the
+        connection ``contact`` registered over where there is no route set; see ``route``.
+        """
+        direct = msgspec.structs.replace(contact, path=()) if contact is not None and contact.path else contact
+        plain = msgspec.structs.replace(endpoint, outbound_proxy="") if endpoint.outbound_proxy else endpoint
+        return self.route(plain, uri, direct)
 
     def _open_flow(self, uri: Uri, contact: Contact) -> NextHop | None:
         """The connection a contact registered over, while it is open (RFC 5626 section 5.3, RFC 5923)."""
@@ -224,6 +250,7 @@ class Exchanges:
         if listener is not None:
             exchange.otherwise = hop if size <= MAX_DATAGRAM else None
             exchange.hop, exchange.listener = hop._replace(listener=listener), listener
+            exchange.addresses = [(listener, *address) for address in hop.addresses]
         elif size > MAX_DATAGRAM:
             raise InvalidParameter("the request does not fit a UDP datagram")
         return exchange
@@ -243,25 +270,27 @@ class Exchanges:
             task.add_done_callback(self._resolving.discard)
 
     async def _resolve(self, exchange: Exchange) -> None:
-        uri = exchange.hop.uri
-        protocol = exchange.listener.protocol
+        uri, protocol = exchange.hop.uri, exchange.listener.protocol
+        listeners = self._transports.choices(exchange.endpoint, uri, exchange.listener)
         try:
-            found = await self._resolver.resolve(next_host(uri), uri.port, protocol)
+            if uri.param("transport") is None:
+                found = await self._resolver.locate(next_host(uri), uri.port, tuple(listeners))
+            else:
+                resolved = await self._resolver.resolve(next_host(uri), uri.port, protocol)
+                found = [(protocol, *address) for address in resolved]
         except OSError as error:
             if exchange in self._open:
                 self._end(exchange, Outcome(503, f"Name Not Resolved: {error}"))
             return
         if exchange not in self._open:
             return  # abandoned meanwhile
-        families = self._transports.families(exchange.endpoint, exchange.listener)
         allowed = [
-            (host, port)
-            for host, port in found[:MAX_ADDRESSES]
-            if (":" in host) in families
+            (listeners[by][":" in host], host, port)
+            for by, host, port in found[:MAX_ADDRESSES]
+            if (":" in host) in listeners[by]
             and forbidden(host, loopback=exchange.loopback) is None
-            and not self._transports.is_own(protocol, host, port)
+            and not self._transports.is_own(by, host, port)
         ]
-        exchange.listeners = families
         if not allowed:
             self._end(exchange, Outcome(503, "No Address Allowed"))
             return
@@ -269,21 +298,20 @@ class Exchanges:
         self._send(exchange)
 
     def _send(self, exchange: Exchange) -> None:
-        host, port = exchange.addresses[0]
-        listener = exchange.listeners.get(":" in host, exchange.listener)
+        listener, host, port = exchange.addresses[0]
         connections = listener.connections
         if connections is None or connections.connected(host, port):
             self._request(exchange, listener, host, port)
         elif exchange.hop.bound:
             self._end(exchange, Outcome(503, "Flow Failed"))
         else:
-            task = asyncio.get_running_loop().create_task(self._connect(exchange, listener, connections))
+            task = asyncio.get_running_loop().create_task(self._connect(exchange, connections))
             self._resolving.add(task)
             task.add_done_callback(self._resolving.discard)
 
-    async def _connect(self, exchange: Exchange, listener: Listener, connections: Connections) -> None:
+    async def _connect(self, exchange: Exchange, connections: Connections) -> None:
         """Opens a connection first; the next address is tried when that fails (RFC 3263 4.3)."""
-        host, port = exchange.addresses[0]
+        listener, host, port = exchange.addresses[0]
         try:
             await connections.connect(host, port, next_host(exchange.hop.uri))
         except OSError as error:
@@ -291,8 +319,8 @@ class Exchanges:
                 return
             hop, exchange.otherwise = exchange.otherwise, None
             if hop is not None:
-                exchange.hop, exchange.listener, exchange.listeners = hop, hop.listener, {}
-                exchange.addresses = list(hop.addresses)
+                exchange.hop, exchange.listener = hop, hop.listener
+                exchange.addresses = [(hop.listener, *address) for address in hop.addresses]
                 self._begin(exchange)
             else:
                 self.failed(exchange, 503, f"Not Connected: {error}")
@@ -301,23 +329,25 @@ class Exchanges:
             self._request(exchange, listener, host, port)
 
     def _request(self, exchange: Exchange, listener: Listener, host: str, port: int) -> None:
-        headers = [*exchange.headers, ("CSeq", f"{exchange.cseq} {exchange.method}")]
-        outgoing = Outgoing(exchange.method, exchange.target, headers, exchange.body, listener.sent_by(host))
         try:
             exchange.transaction = self._stack.request(
-                outgoing, listener.flow(host, port), self._clock.monotonic(), exchange
+                exchange.compose(listener, host, port), listener.flow(host, port), self._clock.monotonic(), exchange
             )
         except SipError as error:
             self._end(exchange, Outcome(error.status or 503, error.reason))
             return
         self._flush()
+        if exchange.method == "ACK":
+            self._end(exchange, Outcome(200, "Sent"))
 
     # ---- what comes back
 
     def answered(self, exchange: Exchange, response: Response) -> None:
         """A response to the exchange's current request."""
         status = response.status
-        if status < 200:
+        if exchange.heard is not None and (status < 200 or (status < 300 and exchange.method == "INVITE")):
+            exchange.heard(response)
+        if status < 200 or exchange not in self._open:
             return
         if status in (401, 407) and self._prove(exchange, response):
             return
@@ -334,6 +364,7 @@ class Exchanges:
         if len(exchange.addresses) < 2:
             return False
         exchange.addresses = exchange.addresses[1:]
+        exchange.transaction = None  # not sent there yet
         self._send(exchange)
         return True
 
@@ -342,7 +373,7 @@ class Exchanges:
         if exchange.rounds >= MAX_CHALLENGES:
             return False
         auths = self._directory.outbound_auths(exchange.endpoint)
-        if not auths:
+        if not auths or not self._may_prove(exchange):
             return False
         kind, header = (
             ("www-authenticate", "Authorization")
@@ -355,10 +386,25 @@ class Exchanges:
                 kept = [(name, text) for name, text in exchange.headers if name != header]
                 exchange.headers = [*kept, (header, value)]
                 exchange.rounds += 1
-                exchange.cseq += 1
+                exchange.cseq = exchange.cseq + 1 if exchange.dialog is None else exchange.dialog.next_cseq()
                 self._send(exchange)
                 return True
         return False
+
+    def _may_prove(self, exchange: Exchange) -> bool:
+        """Whether the other end is one that credentials are for: a configured proxy, the contact itself, a host that the
+        endpoint's settings name. A caller's URI, a 3xx or a new target inside a dialog may lead to anybody, who could ask
+        for the digest of the right realm (SECURITY.md S37).
+        """
+        hop = exchange.hop
+        if hop.bound or hop.routes:
+            return True
+        host, contact = next_host(hop.uri), hop.contact
+        if contact is not None:
+            registered = contact.address.rpartition(":")[0].strip("[]")
+            if host in (next_host(parse_uri(contact.uri)), registered):
+                return True
+        return self._directory.leads_to(exchange.endpoint, host)
 
     def _credentials(self, line: str, auths: list[AuthSettings], exchange: Exchange) -> str | None:
         """The answer to one challenge header, None when its realm or algorithm is not configured."""
@@ -389,6 +435,16 @@ class Exchanges:
             )
         return None
 
+    def cancel(self, exchange: Exchange) -> None:
+        """Asks the other end to give an INVITE up, as soon as RFC 3261 9.1 allows. It ends as it would have: mostly
+        with 487, with a 2xx when that was under way. One that was not sent yet ends at once; ``done`` is not called.
+        """
+        if exchange.transaction is None:
+            self.abandon(exchange)
+            return
+        self._stack.cancel(exchange.transaction, self._clock.monotonic())
+        self._flush()
+
     def abandon(self, exchange: Exchange) -> None:
         """Stops caring: no retransmission any more, and ``done`` is not called."""
         self._close(exchange)
@@ -397,6 +453,7 @@ class Exchanges:
             self._stack.forget(exchange.transaction)
 
     def _end(self, exchange: Exchange, outcome: Outcome) -> None:
+        self.outcomes.add(exchange.method, outcome.status if outcome.response is not None else 0)
         self._close(exchange)
         # Who is told holds the exchange in turn: let go of, it needs no garbage collector.
         done, exchange.done = exchange.done, _ignore

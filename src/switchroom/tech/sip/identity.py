@@ -15,6 +15,8 @@ from switchroom.wire.sip.events import RequestReceived
 
 def identify(directory: Directory, incoming: RequestReceived) -> SipEndpointSettings | None:
     """The endpoint a request claims to be from; None for a stranger, or where its acl forbids the source."""
+    if directory.lines and (endpoint := directory.by_line(incoming.request.uri)) is not None:
+        return endpoint if permits(endpoint.acl, incoming.flow.host) else None
     for method in directory.identifiers:
         endpoint = _IDENTIFIERS[method](directory, incoming)
         if endpoint is not None:

@@ -64,3 +64,90 @@ MESSAGES_PER_TURN = 32
 
 #: Contact URIs that are sent to and remembered as parsed: those of a large installation, a few hundred bytes each.
 CONTACT_URIS = 16_384
+
+#: Senders of texts that are remembered as parsed: an application writes in the name of few.
+SENDERS = 1_024
+
+#: Seconds a phone has to answer a REFER outside a dialog before it is called (``fallback = invite``). Phones that know
+#: such a REFER answer at once: RFC 3515 2.4.2 has them not wait for people. Over UDP five seconds are four copies.
+FALLBACK_PATIENCE = 5.0
+
+#: Seconds a phone that is called may ring; people are given longer than a mailbox gives them, and less than Timer C.
+RING_LIFE = 60.0
+
+#: Seconds what belongs to a call that is over is still recognised: 64*T1, within which all copies have come.
+CALL_LINGERS = 32.0
+
+#: 2xx of different phones to one call that are taken and ended; more forks of one contact do not exist.
+MAX_FORKS = 10
+
+#: Seconds until our 2xx to an INVITE is sent again, T1, and the most it grows to, T2; seconds after which a call whose
+#: ACK never came is ended, 64*T1 (RFC 3261 13.3.1.4).
+ACK_REPEATS = (0.5, 4.0)
+ACK_LIFE = 32.0
+
+#: Calls at a time, ringing ones included: some 5 KB each, and far more than media could flow for on one site.
+MAX_CALLS = 10_000
+
+#: Dialogs that one INVITE may make (RFC 3261 12.1): forks of forks, as many as the breadth allows.
+MAX_LEGS = 60
+
+#: Branches that a request may still fork into (RFC 5393 5.3.3.1).
+MAX_BREADTH = 60
+
+#: Max-Forwards where the sender gave none (RFC 3261 16.6 step 3).
+MAX_HOPS = 70
+
+#: Seconds a call may ring after it was last told of, Timer C (RFC 3261 16.6 step 11: more than three minutes).
+TIMER_C = 181.0
+
+#: Seconds between two looks at the calls for those that died without BYE.
+WATCH_EVERY = 5.0
+
+#: Seconds a party of a call without a session timer may be silent before it is asked whether it is still there: a
+#: channel that is shown wrongly for so long harms nobody, and who is asked once a minute costs next to nothing.
+PROBE_AFTER = 60.0
+
+#: Parties asked at one look, so that ten thousand calls that fell silent together do not stop all else.
+PROBES_PER_LOOK = 500
+
+#: Seconds of a session timer that is relied on, what RFC 4028 4.2 recommends; with a longer one parties are asked.
+LONGEST_SESSION = 1_800
+
+#: Seconds without a SUBSCRIBE or NOTIFY after which a subscription that passes through us is forgotten: twice the hour
+#: most are refreshed in.
+SILENT_SUBSCRIPTION = 7_200.0
+
+#: Seconds a party has to come back after its connection closed: phones and browsers reconnect within half a minute.
+RECONNECT_GRACE = 30.0
+
+#: Retry-After of the 503 while the table of calls is full: about what the shortest calls last.
+RETRY_AFTER = 16
+
+#: REFERs outside a dialog that one account may send in REFERRAL_WINDOW seconds: people do it a few times a minute, a
+#: program that dials at others' expense far more often.
+REFERRALS_PER_WINDOW = 20
+
+#: Seconds after which an account's referrals are counted anew.
+REFERRAL_WINDOW = 60.0
+
+#: Accounts of which referrals are counted; the one whose window is oldest is forgotten.
+MAX_REFERRERS = 10_000
+
+#: Seconds before its end at which a registration of ours is refreshed, at least, where it lasts long enough.
+REFRESH_LEAD = 10.0
+
+#: Seconds between two refreshes of a registration of ours, however short the server keeps it.
+MIN_REFRESH = 5.0
+
+#: Seconds a registration of ours lasts at most because a server wants it so (Min-Expires): a week.
+MAX_EXPIRATION = 604_800
+
+#: Seconds between two attempts to register when each has taken twice as long as the one before.
+MAX_RETRY_PAUSE = 1800.0
+
+#: Seconds between keep-alives on the connection of a registration: it is closed after 40 s without use.
+KEEP_ALIVE = 30.0
+
+#: Seconds for all servers to answer that registrations end, when we stop.
+UNREGISTER_SECONDS = 2.0

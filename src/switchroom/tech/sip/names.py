@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 from switchroom.core.registry import Registry
 from switchroom.model.endpoint import Contact, ContactStatus, EndpointId
-from switchroom.model.errors import EndpointNotFound, InvalidParameter, NoContact
+from switchroom.model.errors import EndpointNotFound, InvalidParameter, InvalidReferTo, NoContact
 from switchroom.model.settings import SipEndpointSettings
 from switchroom.tech.sip.directory import Directory
-from switchroom.tech.sip.limits import CONTACT_URIS
+from switchroom.tech.sip.gruu import Gruus
+from switchroom.tech.sip.limits import CONTACT_URIS, SENDERS
 from switchroom.tech.sip.outbound import one_per_phone
 from switchroom.tech.sip.transports import Listener
 from switchroom.wire.sip.errors import SipError
@@ -34,6 +35,14 @@ _QVALUE = re.compile(r"[01](?:\.[0-9]{0,3})?|\.[0-9]{1,3}")
 DEFAULT_PORT = 5060
 
 
+class Device(NamedTuple):
+    """What a GRUU of ours means."""
+
+    endpoint: SipEndpointSettings
+    #: Where it is reached; None when it is not registered.
+    contact: Contact | None
+
+
 class Target(NamedTuple):
     """One place a request goes to, by an endpoint's settings."""
 
@@ -49,6 +58,8 @@ class Target(NamedTuple):
 
 def refuse_control(name: str, text: str) -> None:
     """Charter ruling 2: nothing that would end a header line, or can not be written, stands in a value."""
+    if text.isascii() and text.isprintable():
+        return
     if CONTROL.search(text):
         raise InvalidParameter(f"{name} has a control character")
     if _NO_TEXT.search(text):
@@ -63,11 +74,26 @@ class Names:
         self._directory = directory
         self._registry = registry
         self._prefix = technology.lower() + ":"
+        self._gruus: Gruus | None = None
 
     # ---- destinations
 
+    def tell_devices_by(self, gruus: Gruus) -> None:
+        """A URI may be a GRUU from now on."""
+        self._gruus = gruus
+
+    def device(self, uri: Uri) -> Device | None:
+        """The device that a URI means (RFC 5627); None when it is no GRUU of ours."""
+        aor = self._gruus.aor(uri) if self._gruus is not None else None
+        users = self._directory.users(aor) if aor is not None else ()
+        if not users or self._gruus is None:
+            return None
+        return Device(self._directory.endpoints[users[0]], self._gruus.find(uri))
+
     def contacts(self, endpoint: SipEndpointSettings) -> list[Contact]:
         """All contacts of an endpoint's addresses of record, in their order."""
+        if len(endpoint.aors) == 1:
+            return self._registry.contacts(self._technology, endpoint.aors[0])
         found: dict[str, Contact] = {}
         for aor in endpoint.aors:
             for contact in self._registry.contacts(self._technology, aor):
@@ -140,6 +166,12 @@ class Names:
         name_addr = _name_addr("to", text)
         if name_addr.uri.scheme not in ("sip", "sips"):
             raise InvalidParameter(f"to is no SIP URI: {text}")
+        gruus = self._gruus
+        if gruus is not None and name_addr.uri.param("gr") is not None and gruus.aor(name_addr.uri) in endpoint.aors:
+            contact = gruus.find(name_addr.uri)
+            if contact is None:
+                raise NoContact(EndpointId(self._technology, endpoint.name))
+            return Target(endpoint, _contact_uri(contact.uri), contact, name_addr.display)
         return Target(endpoint, name_addr.uri, None, name_addr.display)
 
     def to_header(self, target: Target) -> NameAddr:
@@ -201,7 +233,10 @@ class Names:
         """The Refer-To header (docs/rulings.md 6). ``own`` is our ``host:port`` towards the phone."""
         if not text:
             raise InvalidParameter("refer_to must be specified")
-        refuse_control("refer_to", text)
+        try:
+            refuse_control("refer_to", text)
+        except InvalidParameter as error:
+            raise InvalidReferTo(str(error)) from None
         if display is not None:
             refuse_control("display_name", display)
         text = self._without_prefix(text)
@@ -213,7 +248,7 @@ class Names:
                 raise EndpointNotFound
             found = _name_addr("refer_to", text)
             if found.uri.scheme not in ("sip", "sips", "tel"):
-                raise InvalidParameter(f"refer_to is neither an endpoint nor a sip, sips or tel URI: {text}")
+                raise InvalidReferTo(f"refer_to is neither an endpoint nor a sip, sips or tel URI: {text}")
         return NameAddr(found.display if display is None else display, found.uri, {})
 
     def _referred_endpoint(self, text: str, *, to_self: bool, own: str) -> NameAddr | None:
@@ -247,6 +282,8 @@ class Names:
 
 def _targets(endpoint: SipEndpointSettings, contacts: list[Contact]) -> list[Target]:
     """Where to reach contacts; those known to be unreachable are marked, unless all are (ruling 10)."""
+    if len(contacts) == 1:
+        return [Target(endpoint, _contact_uri(contacts[0].uri), contacts[0])]
     contacts = one_per_phone(contacts)
     reachable = [c.status is not ContactStatus.UNREACHABLE for c in contacts]
     none = not any(reachable)
@@ -284,6 +321,7 @@ def _is_uri(text: str) -> bool:
     return "sip:" in lowered or "sips:" in lowered
 
 
+@lru_cache(maxsize=SENDERS)
 def _from(user: str, host: str) -> NameAddr:
     """User and host alone: a port or parameters that were written behind the host are left out."""
     try:

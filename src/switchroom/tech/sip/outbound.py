@@ -28,10 +28,19 @@ def outbound_id(incoming: RequestReceived, name_addr: NameAddr, path: tuple[str,
         return 0
     if "outbound" not in (tag.lower() for tag in incoming.request.all("supported")):
         return 0
-    if parse_name_addr(path[-1]).uri.param("ob") is None if path else not is_direct(incoming):
+    if not first_hop_knows(incoming, path):
         return 0
     number = int(written)
     return number if number < 2**31 else 0
+
+
+def first_hop_knows(incoming: RequestReceived, path: tuple[str, ...]) -> bool:
+    """Whether the proxy next to the phone keeps its flow, or there is none.
+
+    Raises:
+        SipError: a Path that can not be understood.
+    """
+    return parse_name_addr(path[-1]).uri.param("ob") is not None if path else is_direct(incoming)
 
 
 def replaced_by(contacts: Mapping[str, Contact], newer: Contact) -> list[str]:
@@ -82,8 +91,10 @@ def _preference(contact: Contact) -> tuple[bool, float]:
     return contact.status is not ContactStatus.UNREACHABLE, contact.registered
 
 
-def parameters(contact: Contact) -> str:
-    """What the answer to a REGISTER says of a contact behind its URI and expiry."""
-    if not contact.reg_id:
-        return ""
-    return write_params({"reg-id": str(contact.reg_id), "+sip.instance": contact.instance})
+def parameters(contact: Contact, gruus: Mapping[str, str]) -> str:
+    """What the answer to a REGISTER says of a contact behind its URI and expiry; ``gruus`` are its GRUUs, if any."""
+    found: dict[str, str | None] = {"reg-id": str(contact.reg_id)} if contact.reg_id else {}
+    if contact.reg_id or gruus:
+        found["+sip.instance"] = contact.instance
+    found.update(gruus)
+    return write_params(found) if found else ""

@@ -5,7 +5,7 @@ Pure decision: ``register`` answers and lists changes; the core's registry appli
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from email.utils import formatdate
 from functools import lru_cache
 
@@ -16,6 +16,7 @@ from switchroom.model.endpoint import Contact, ContactStatus
 from switchroom.model.settings import AorSettings, SipEndpointSettings
 from switchroom.tech.sip.answer import Answer, Bind, Unbind
 from switchroom.tech.sip.directory import Directory
+from switchroom.tech.sip.gruu import Gruus
 from switchroom.tech.sip.limits import (
     MAX_CONTACT_HOST,
     MAX_CONTACT_URI,
@@ -24,12 +25,20 @@ from switchroom.tech.sip.limits import (
     MAX_SHOWN,
 )
 from switchroom.tech.sip.names import qvalue
-from switchroom.tech.sip.outbound import is_direct, is_tied, outbound_id, parameters, replaced_by
+from switchroom.tech.sip.outbound import (
+    first_hop_knows,
+    is_direct,
+    is_tied,
+    outbound_id,
+    parameters,
+    replaced_by,
+)
 from switchroom.tech.sip.transports import URI_TRANSPORT, bracketed, host_port
 from switchroom.wire.sip.digest import parse_credentials
 from switchroom.wire.sip.errors import SipError
 from switchroom.wire.sip.events import RequestReceived
-from switchroom.wire.sip.headers import NameAddr, parse_delta_seconds
+from switchroom.wire.sip.flow import Flow
+from switchroom.wire.sip.headers import NameAddr, parse_delta_seconds, parse_name_addr
 from switchroom.wire.sip.message import Request
 from switchroom.wire.sip.uri import Uri, parse_uri, uri_equal
 
@@ -45,10 +54,20 @@ class Refused(Exception):
 class Registrar:
     """Answers REGISTER for the endpoints of one directory."""
 
-    def __init__(self, technology: str, directory: Directory, registry: Registry) -> None:
+    def __init__(
+        self,
+        technology: str,
+        directory: Directory,
+        registry: Registry,
+        gruus: Gruus,
+        service_route: Callable[[Flow], str] | None = None,
+    ) -> None:
+        """``service_route`` makes the Route that a phone on a flow is to take (RFC 3608); None: they are told none."""
         self._technology = technology
         self._directory = directory
         self._registry = registry
+        self._gruus = gruus
+        self._service_route = service_route
 
     def register(self, incoming: RequestReceived, endpoint: SipEndpointSettings, now: float, wall: float) -> Answer:
         """``now`` is monotonic, ``wall`` the time of day; the request is authenticated."""
@@ -57,7 +76,10 @@ class Registrar:
             changes = self._changes(incoming, endpoint, settings, aor, now, wall)
         except Refused as refused:
             return refused.answer
-        return Answer(200, self._bindings(incoming.request, settings, aor, changes, now, wall), changes=changes)
+        headers = self._bindings(incoming.request, settings, aor, changes, now, wall)
+        if self._service_route is not None:
+            headers.append(("Service-Route", self._service_route(incoming.flow)))
+        return Answer(200, headers, changes=changes)
 
     # ---- which address of record
 
@@ -107,6 +129,8 @@ class Registrar:
         call_id, cseq = request.call_id, request.cseq.number
         user_agent = _shown((request.first("user-agent") or "")[:MAX_SHOWN])
         header_expires = request.expires
+        # Otherwise the phone is content with an ordinary binding where its proxy knows nothing of outbound.
+        insists = "outbound" in (tag.lower() for tag in request.all("require"))
         # By URI, so that two spellings of one contact in one request are one change: the last one.
         changes: dict[str, Bind | Unbind] = {}
         replaced: list[Bind | Unbind] = []
@@ -132,6 +156,8 @@ class Registrar:
                     changes[text] = Unbind(aor, text)
                 continue
             outbound = outbound_id(incoming, name_addr, path)
+            if not outbound and insists and "reg-id" in name_addr.params and not first_hop_knows(incoming, path):
+                raise Refused(439, "First Hop Lacks Outbound Support")
             contact = Contact(
                 aor=settings.name,
                 uri=text,
@@ -173,10 +199,12 @@ class Registrar:
         path = request.all("path")
         if not path or not settings.support_path:
             return ()
-        if "path" not in (tag.lower() for tag in request.all("supported")):
+        if not _supports(request, "path"):
             raise Refused(420, headers=[("Unsupported", "path")])
         if sum(map(len, path)) > MAX_PATH:
             raise Refused(400, "Path Too Long")
+        if any(parse_name_addr(value).uri.scheme not in ("sip", "sips") for value in path):
+            raise Refused(400, "Path Is No SIP URI")
         return tuple(path)
 
     def _contact_uri(
@@ -188,6 +216,8 @@ class Registrar:
             raise Refused(416)
         if len(uri.host) > MAX_CONTACT_HOST:
             raise Refused(400)
+        if uri.param("gr") is not None and self._gruus.aor(uri) is not None:
+            raise Refused(403)  # it would be reached by itself (RFC 5627 section 5.1)
         host, flow = uri.host.strip("[]"), incoming.flow
         if not permits(endpoint.contact_acl, host) or not permits(self._directory.contact_rules, host):
             raise Refused(403)
@@ -253,13 +283,16 @@ class Registrar:
             else:
                 current.pop(change.uri, None)
         headers = [("Date", _date(int(wall)))]
+        none: dict[str, str] = {}
+        told = any(contact.instance for contact in current.values()) and _supports(request, "gruu")
         for contact in current.values():
             shown = contact.original_uri or contact.uri
             if contact.expires is None:
                 headers.append(("Contact", f"<{shown}>"))
             else:
                 left = max(0, round(contact.expires - now))
-                headers.append(("Contact", f"<{shown}>;expires={left}{parameters(contact)}"))
+                gruus = self._gruus.given(request.to.uri, contact) if told else none
+                headers.append(("Contact", f"<{shown}>;expires={left}{parameters(contact, gruus)}"))
         expires = request.expires
         if expires is not None:
             headers.append(("Expires", str(_clamp(expires, settings))))
@@ -269,6 +302,10 @@ class Registrar:
             headers.append(("Supported", "path"))
             headers.extend(("Path", line) for line in request.lines("path"))
         return headers
+
+
+def _supports(request: Request, option: str) -> bool:
+    return option in (tag.lower() for tag in request.all("supported"))
 
 
 def _behind_nat(incoming: RequestReceived) -> bool:

@@ -8,41 +8,67 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 
 import structlog
 
 from switchroom.core.bus import Bus
-from switchroom.core.ports import Alarm, Clock, Reports, Resolver, Timers
+from switchroom.core.channels import Channels
+from switchroom.core.ports import Alarm, Clock, Locator, Reports, Timers
 from switchroom.core.registry import AddressOfRecord, Registry
 from switchroom.core.schedule import Schedule
+from switchroom.core.security import Offence, SecurityLog
 from switchroom.core.storage import ContactStore
+from switchroom.core.tally import Answers
 from switchroom.model.change import SipChange
 from switchroom.model.endpoint import Contact, EndpointId
 from switchroom.model.message import Delivery, DeliveryReport, Referral, TextMessage
 from switchroom.model.settings import AorSettings, IdentifySettings, SipEndpointSettings, SipSettings
-from switchroom.tech.sip.answer import Answer, Bind
+from switchroom.tech.sip.answer import Answer, Bind, Unbind
 from switchroom.tech.sip.authentication import Authenticator
 from switchroom.tech.sip.bindings import Bindings
+from switchroom.tech.sip.calling import Calls as OwnCalls
 from switchroom.tech.sip.directory import Directory
 from switchroom.tech.sip.driver import MakeDriver, Pjsip
 from switchroom.tech.sip.exchange import DEFAULT_PORT, Exchange, Exchanges
+from switchroom.tech.sip.gruu import Gruus
 from switchroom.tech.sip.lifetimes import Lifetimes
+from switchroom.tech.sip.liveness import Liveness
 from switchroom.tech.sip.messaging import Messaging
+from switchroom.tech.sip.proxy.branch import Branch
+from switchroom.tech.sip.proxy.calls import Calls
+from switchroom.tech.sip.proxy.marks import Marks
+from switchroom.tech.sip.proxy.proxy import Proxy
+from switchroom.tech.sip.proxy.targets import Targets
 from switchroom.tech.sip.qualification import Qualification
+from switchroom.tech.sip.referral_policy import ReferralPolicy
 from switchroom.tech.sip.referring import Referring
 from switchroom.tech.sip.registrar import Registrar
+from switchroom.tech.sip.registration import Registrations
 from switchroom.tech.sip.steps import Steps
 from switchroom.tech.sip.switching import Crossing, Switch, Switching
 from switchroom.tech.sip.transports import Listener, Transports
 from switchroom.wire.sip.errors import SipError
-from switchroom.wire.sip.events import RequestReceived, ResponseReceived, TransactionTimeout, TransportFailed
+from switchroom.wire.sip.events import (
+    AckReceived,
+    RequestReceived,
+    ResponseReceived,
+    TransactionTimeout,
+    TransportFailed,
+)
 from switchroom.wire.sip.flow import Flow
 from switchroom.wire.sip.nonces import Nonces
 from switchroom.wire.sip.stack import Stack
 from switchroom.wire.sip.uri import parse_uri
 
 log = structlog.get_logger(__name__)
+
+#: The methods whose answers are counted one by one (RFC 3261 and its extensions).
+METHODS = (
+    *("REGISTER", "MESSAGE", "OPTIONS", "INVITE", "ACK", "BYE", "CANCEL", "REFER", "NOTIFY", "SUBSCRIBE", "PUBLISH"),
+    *("INFO", "UPDATE", "PRACK"),
+)
 
 
 class SipTechnology:
@@ -60,17 +86,22 @@ class SipTechnology:
         timers: Timers,
         schedule: Schedule,
         contacts: ContactStore,
-        resolver: Resolver,
+        resolver: Locator,
         token: Callable[[], str],
         secret: bytes,
         random: Random,
         node: str,
         fork: str = "all",
+        service_route: bool = False,
+        calls: str = "endpoints",
+        channels: Channels | None = None,
         driver: MakeDriver = Pjsip,
+        security: SecurityLog | None = None,
     ) -> None:
         """``token`` makes unguessable text for tags and branches, ``secret`` signs nonces, ``node`` tells
         this server's Via branches from those of others, ``contacts`` keeps who registered,
-        ``driver`` makes what differs between PJSIP and SIP.
+        ``service_route`` tells phones to send through us, ``calls`` (``endpoints`` or ``none``) says who may call and
+        ``channels`` shows it, ``driver`` makes what differs between PJSIP and SIP, ``security`` hears of offences.
         """
         self.name = name
         self._registry = registry
@@ -88,13 +119,18 @@ class SipTechnology:
         self._resolving: set[asyncio.Task[None]] = set()
         self._driver = driver(name, directory, registry, clock)
         self._names = names = self._driver.names
+        #: Which device a URI means (RFC 5627).
+        self.gruus = Gruus(name, directory, registry, secret, token)
+        names.tell_devices_by(self.gruus)
         self._contacts = self._driver.contacts
         self._exchanges = exchanges = Exchanges(
             self._stack, self._transports, directory, resolver, clock, token, self._flush
         )
         self._messaging = Messaging(name, directory, names, exchanges, token, fork)
-        self._referring = Referring(directory, names, exchanges, reports, schedule, clock, token)
+        own_calls = OwnCalls(directory, exchanges, schedule, clock, token, self._answer, self._flush)
+        self._referring = Referring(directory, names, exchanges, own_calls, reports, schedule, clock, token)
         self._bindings = Bindings(name, contacts, clock)
+        self._registrations = Registrations(directory, exchanges, schedule, clock, token, random)
         self._qualification = Qualification(
             name,
             directory,
@@ -112,15 +148,46 @@ class SipTechnology:
         self._switching = Switching(
             name, self._driver, directory, registry, bus, self._stack, clock, self._answer, self._flush
         )
+        targets = Targets(name, directory, names, registry)
+        self._proxy = Proxy(
+            name,
+            self._driver,
+            directory,
+            targets,
+            exchanges,
+            self._transports,
+            self._stack,
+            channels or Channels(registry, bus, clock),
+            schedule,
+            clock,
+            Marks(secret, node),
+            self._answer,
+            serial=fork == "first",
+        )
+        self._liveness = Liveness(
+            self._proxy.calls, exchanges, self._proxy.ways.to, schedule, clock, general.max_forwards
+        )
+        security_log = security or SecurityLog(clock, timers)
+
+        def tell(offence: Offence, source: str, account: str) -> None:
+            security_log.tell(offence, source, name, account)
+
         self._steps = Steps(
             self._driver,
             directory,
-            Authenticator(directory, Nonces(secret), token),
-            Registrar(name, directory, registry),
+            Authenticator(directory, Nonces(secret), token, tell),
+            Registrar(name, directory, registry, self.gruus, self._service_route if service_route else None),
             self._referring,
             self._switching.message,
+            self._proxy,
+            ReferralPolicy(self._driver, directory, targets, self._transports, tell, self._proxy.forward).refer,
             clock,
+            tell,
+            calls=calls == "endpoints",
         )
+        #: Answers of ours to requests, and final answers to ours (0: none came).
+        self.answers = Answers(METHODS)
+        self.outcomes = exchanges.outcomes
         self._server_header = (("Server", general.user_agent),) if general.user_agent else ()
         self._tells_refreshes = general.send_contact_status_on_update_registration
 
@@ -130,9 +197,23 @@ class SipTechnology:
         """Adds a bound listener; its owner hands what it receives to ``receive``."""
         self._transports.add(listener)
 
+    def _service_route(self, flow: Flow) -> str:
+        """The Route by which requests of a phone come in where its registration did."""
+        return f"<sip:{self._transports.listeners[flow.local].reached_at(flow.host)};lr>"
+
     def switch_to(self, switch: Switch, crossing: Crossing | None = None) -> None:
         """Texts between endpoints go through ``switch``, those to other technologies through ``crossing``."""
         self._switching.switch_to(switch, crossing)
+
+    @property
+    def calls(self) -> Calls:
+        """The calls that pass through."""
+        return self._proxy.calls
+
+    def busy_at(self, resource: str) -> int:
+        """Calls at which the endpoint counts as busy; 0: never."""
+        settings = self._directory.endpoints.get(resource)
+        return settings.device_state_busy_at if settings is not None else 0
 
     async def start(self) -> None:
         """Makes the endpoints and contacts known, those registered before a restart too, and begins to qualify.
@@ -151,6 +232,7 @@ class SipTechnology:
         for contact in await self._bindings.load(self._directory.aors, self._transports.listeners):
             self._bind_again(contact)
         await asyncio.gather(*(self._identify_host(*named) for named in self._directory.unresolved))
+        self._registrations.start()
         self._arm()
 
     async def _identify_host(self, text: str, identify: IdentifySettings) -> None:
@@ -212,6 +294,7 @@ class SipTechnology:
             task = asyncio.get_running_loop().create_task(self._identify_host(*named))
             self._resolving.add(task)
             task.add_done_callback(self._resolving.discard)
+        self._registrations.apply(change)
         self._arm()
 
     def _aors_of(self, endpoint: str) -> tuple[str, ...]:
@@ -248,19 +331,27 @@ class SipTechnology:
         return True
 
     async def stop(self) -> None:
-        """Ends open work; listeners are closed by their owner."""
+        """Ends open work, and our registrations elsewhere; listeners are closed by their owner."""
+        await self._registrations.stop()
+        await self._bindings.stop()
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
         for task in list(self._resolving):
             task.cancel()
         await asyncio.gather(*self._resolving, return_exceptions=True)
+        self._referring.stop()
         await self._switching.stop()
         await self._exchanges.stop()
 
     async def drained(self) -> None:
         """Returns when no request of ours is open any more."""
         await self._exchanges.drained()
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What the kernel has counted, see ``wire.sip.outbox.COUNTERS``."""
+        return self._stack.counters
 
     # ---- the walk in
 
@@ -272,7 +363,9 @@ class SipTechnology:
             if isinstance(event, RequestReceived):
                 self._request(event)
             elif isinstance(event, ResponseReceived):
-                if isinstance(event.context, Exchange):
+                if isinstance(event.context, Branch):
+                    self._proxy.answered(event.context, event.response, event.flow)
+                elif isinstance(event.context, Exchange):
                     self._exchanges.answered(event.context, event.response)
             else:
                 self._other(event)
@@ -287,6 +380,9 @@ class SipTechnology:
         """A connection is closed: contacts tied to it are gone at once, and requests on it fail."""
         self._lifetimes.disconnected(flow)
         self.unreachable(flow)
+        self._referring.disconnected(flow)
+        self._proxy.disconnected(flow)
+        self._liveness.disconnected(flow)
 
     def _drain(self) -> None:
         while (event := self._stack.next_event()) is not None:
@@ -298,6 +394,8 @@ class SipTechnology:
             self._exchanges.failed(event.context, 408, "Request Timeout")
         elif isinstance(event, TransportFailed) and isinstance(event.context, Exchange):
             self._exchanges.failed(event.context, 503, event.reason)
+        elif isinstance(event, AckReceived) and not self._referring.acknowledged(event.request):
+            self._proxy.acknowledged(event.request, event.flow)
 
     def _request(self, incoming: RequestReceived) -> None:
         answer = self._steps.walk(incoming)
@@ -305,16 +403,33 @@ class SipTechnology:
             self._answer(incoming, answer)
 
     def _answer(self, incoming: RequestReceived, answer: Answer) -> None:
+        if answer.changes and self._bindings.lasting:
+            # Who is told to be registered is so after a crash too.
+            self._stack.begin(incoming, incoming.received_at)
+            self._change(answer.changes)
+            self._bindings.confirm(partial(self._confirmed, incoming, answer))
+        else:
+            self._respond(incoming, answer, incoming.received_at)
+            self._change(answer.changes)
+
+    def _confirmed(self, incoming: RequestReceived, answer: Answer) -> None:
+        self._respond(incoming, answer, self._clock.monotonic())
+        self._flush()
+
+    def _respond(self, incoming: RequestReceived, answer: Answer, now: float) -> None:
+        self.answers.add(incoming.request.method, answer.status)
         self._stack.respond(
             incoming,
             answer.status,
             answer.reason,
             answer.headers if answer.stateless else (*answer.headers, *self._server_header),
             answer.body,
-            now=incoming.received_at,
+            now=now,
             stateless=answer.stateless,
         )
-        for change in answer.changes:
+
+    def _change(self, changes: Sequence[Bind | Unbind]) -> None:
+        for change in changes:
             if isinstance(change, Bind):
                 new = change.contact.uri not in change.aor.contacts
                 self._lifetimes.tie(change.aor, change.contact)
@@ -364,6 +479,8 @@ class SipTechnology:
 
     def _arm(self) -> None:
         """One alarm for all of the stack's timers."""
+        if self._alarm is not None and self._alarm_at <= self._clock.monotonic() + self._stack.shortest_timer:
+            return  # nothing that has begun since can be due before
         due = self._stack.next_timer()
         if due is None or (self._alarm is not None and self._alarm_at <= due):
             return

@@ -30,6 +30,13 @@ from switchroom.wire.sip.stack import Stack
 log = structlog.get_logger(__name__)
 
 
+class Kept(Protocol):
+    """A text that was taken on, as far as its name."""
+
+    @property
+    def id(self) -> str: ...
+
+
 class Switch(Protocol):
     """Where a text between endpoints is handed to (``core.messages.Messages``)."""
 
@@ -41,7 +48,8 @@ class Switch(Protocol):
         headers: dict[str, str],
         *,
         max_forwards: int | None,
-    ) -> object: ...
+        device: str,
+    ) -> Kept: ...
 
     def keeps(self, endpoint: EndpointId) -> bool:
         """Whether it takes texts to an endpoint without a contact."""
@@ -59,7 +67,7 @@ class Crossing(Protocol):
 
     async def forward(
         self, origin: Address, target: Address, body: str, headers: dict[str, str], *, max_forwards: int | None
-    ) -> object: ...
+    ) -> Kept: ...
 
 
 class Switching:
@@ -118,13 +126,18 @@ class Switching:
         plain = media is not None and media[0] == "text/plain"
         user = request.uri.unescaped_user
         target = self._directory.by_name(user, request.uri.host) if user else None
-        here = target is not None and (any(self._driver.names.contacts(target)) or self._keeps(target))
+        device = self._driver.names.device(request.uri) if request.uri.param("gr") is not None else None
+        if device is None:
+            here = target is not None and (any(self._driver.names.contacts(target)) or self._keeps(target))
+        else:
+            target = device.endpoint
+            here = device.contact is not None or self._keeps(target)
         to = Address(EndpointId(self._technology, target.name)) if target is not None and here else None
         if media is None or not (plain or here):
             return Answer(415, [("Accept", "text/plain")])
         if (request.first("content-encoding") or "identity").lower() != "identity":
             return Answer(415, [("Accept-Encoding", "identity")])
-        if target is None and user:
+        if target is None and user and device is None:
             to = self._elsewhere(request.uri.host, user)
         if to is not None and request.max_forwards == 0:
             return Answer(483)
@@ -140,7 +153,8 @@ class Switching:
         if to is None:
             return Answer(202)
         self._stack.begin(incoming, incoming.received_at)
-        task = asyncio.get_running_loop().create_task(self._pass_on(incoming, sender, to))
+        to_device = "" if device is None else str(request.uri)
+        task = asyncio.get_running_loop().create_task(self._pass_on(incoming, sender, to, to_device))
         self._passing.add(task)
         task.add_done_callback(self._passing.discard)
         return None
@@ -156,7 +170,7 @@ class Switching:
     def _keeps(self, endpoint: SipEndpointSettings) -> bool:
         return self._switch is not None and self._switch.keeps(EndpointId(self._technology, endpoint.name))
 
-    async def _pass_on(self, incoming: RequestReceived, sender: EndpointId, to: Address) -> None:
+    async def _pass_on(self, incoming: RequestReceived, sender: EndpointId, to: Address, device: str) -> None:
         """Hands a text to the message service; 202 once it is kept (RFC 3428 7)."""
         request = incoming.request
         hops = None if request.max_forwards is None else request.max_forwards - 1
@@ -165,10 +179,13 @@ class Switching:
             body = request.body.decode("utf-8")
             if to.endpoint.technology == self._technology:
                 assert self._switch is not None
-                await self._switch.send_to(to.endpoint, str(_identity(request)), body, headers, max_forwards=hops)
+                kept = await self._switch.send_to(
+                    to.endpoint, str(_identity(request)), body, headers, max_forwards=hops, device=device
+                )
             else:
                 assert self._crossing is not None
-                await self._crossing.forward(Address(sender), to, body, headers, max_forwards=hops)
+                kept = await self._crossing.forward(Address(sender), to, body, headers, max_forwards=hops)
+            log.debug("a text is switched", message=kept.id, sender=str(sender), call_id=request.call_id)
             answer = Answer(202)
         except UnicodeDecodeError:
             answer = Answer(415, [("Accept", "text/plain")], "Text Is Not UTF-8")

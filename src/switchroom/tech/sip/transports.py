@@ -142,26 +142,27 @@ class Transports:
         (``preferred``), or the first of the right protocol and family. None when there is none, and for browsers,
         which nobody can connect to.
         """
-        protocol = "tls" if target.scheme == "sips" else (target.param("transport") or "udp").lower()
+        protocols = _open_to(target)
         host = next_host(target)
         ipv6 = ":" in host
         # A name may have addresses of either family; a literal needs its own.
         either = not ipv6 and not host.replace(".", "").isdigit()
         if endpoint is not None and endpoint.transport:
             named = self.listeners.get(endpoint.transport)
-            return named if named is not None and named.protocol == protocol and named.fits(ipv6, either) else None
+            return named if named is not None and named.protocol in protocols and named.fits(ipv6, either) else None
         registered = self.listeners.get(preferred)
-        if registered is not None and registered.protocol == protocol and registered.fits(ipv6, either):
+        if registered is not None and registered.protocol == protocols[0] and registered.fits(ipv6, either):
             return registered
-        if protocol in _BROWSERS:
-            return None
-        fallback = None
-        for listener in self.listeners.values():
-            if listener.protocol == protocol and listener.fits(ipv6, either):
-                if listener.ipv6 == ipv6:
-                    return listener
-                fallback = fallback or listener
-        return fallback
+        for protocol in protocols:
+            fallback = None
+            for listener in self.listeners.values():
+                if listener.protocol == protocol and protocol not in BROWSERS and listener.fits(ipv6, either):
+                    if listener.ipv6 == ipv6:
+                        return listener
+                    fallback = fallback or listener
+            if fallback is not None:
+                return fallback
+        return None
 
     def instead_of_udp(self, target: Uri, udp: Listener) -> Listener | None:
         """The TCP listener for what is too large for ``udp``; None when there is none or the URI names a transport."""
@@ -172,16 +173,36 @@ class Transports:
                 return listener
         return None
 
-    def families(self, endpoint: SipEndpointSettings, chosen: Listener) -> dict[bool, Listener]:
-        """Which listener sends to IPv4 (False) and to IPv6 addresses (True) of a name, where ``chosen`` is
-        the first choice: another one only where the endpoint does not insist on its transport.
+    def choices(self, endpoint: SipEndpointSettings, target: Uri, chosen: Listener) -> dict[str, dict[bool, Listener]]:
+        """By protocol which listener sends to the IPv4 (False) and to the IPv6 addresses (True) of a name. ``chosen``
+        and its protocol come first; others where neither the endpoint insists on its transport nor the URI on a
+        protocol. After TCP, which was chosen for what is large, UDP is none.
         """
-        found = {chosen.ipv6: chosen}
-        if not endpoint.transport:
+        protocols = _open_to(target)
+        rest = protocols[protocols.index(chosen.protocol) :] if chosen.protocol in protocols else ()
+        found = {chosen.protocol: {chosen.ipv6: chosen}}
+        for protocol in () if endpoint.transport else dict.fromkeys((chosen.protocol, *rest)):
             for listener in self.listeners.values():
-                if listener.protocol == chosen.protocol:
-                    found.setdefault(listener.ipv6, listener)
+                if listener.protocol == protocol:
+                    found.setdefault(protocol, {}).setdefault(listener.ipv6, listener)
         return found
+
+    def names_us(self, uri: Uri) -> bool:
+        """Whether the host and port of a URI are this server: where a listener is bound, what it is known as from
+        outside, or its domain.
+        """
+        host = uri.host.strip("[]")
+        port = uri.port or (5061 if uri.scheme == "sips" or uri.param("transport") == "tls" else 5060)
+        for listener in self.listeners.values():
+            settings = listener.settings
+            if host == settings.domain.lower() != "" and uri.port in (None, listener.port):
+                return True
+            outside = settings.external_signaling_port or listener.port
+            if host == settings.external_signaling_address.lower() != "" and port == outside:
+                return True
+            if listener.port == port and is_address(host) and listener.is_at(host):
+                return True
+        return False
 
     def is_own(self, protocol: str, host: str, port: int) -> bool:
         """Whether a literal address is one that we listen at: a request sent there would come back to us."""
@@ -192,7 +213,31 @@ class Transports:
 
 
 #: Protocols of which the peer opens every connection.
-_BROWSERS = ("ws", "wss")
+BROWSERS = ("ws", "wss")
+
+
+def _open_to(uri: Uri) -> tuple[str, ...]:
+    """The protocols a request to ``uri`` may use (RFC 3263 4.1), the usual one first: several for a name without a
+    port, where DNS may tell.
+    """
+    if uri.scheme == "sips":
+        return ("tls",)
+    written = uri.param("transport")
+    if written is not None:
+        return ((written or "udp").lower(),)
+    host = next_host(uri)
+    if uri.port is not None or ":" in host or host.replace(".", "").isdigit():
+        return ("udp",)
+    return ("udp", "tcp", "tls")
+
+
+def is_address(host: str) -> bool:
+    """Whether it is a literal address, without brackets."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def next_host(uri: Uri) -> str:

@@ -13,9 +13,11 @@ from slixmpp.jid import JID
 
 from switchroom.core.ports import Clock
 from switchroom.core.schedule import Deadline, Schedule
+from switchroom.model.endpoint import Contact, ContactStatus
 from switchroom.model.message import Delivery
 from switchroom.model.xmpp_settings import XmppAccountSettings
 from switchroom.tech.xmpp.limits import (
+    ASK_AFTER,
     BIND_WAIT,
     CLOSE_WAIT,
     KEEPALIVE,
@@ -29,7 +31,6 @@ from switchroom.tech.xmpp.stanza import (
     Kind,
     Text,
     jid,
-    ping_stanza,
     presence_stanza,
     read_message,
     receipt_stanza,
@@ -89,6 +90,9 @@ class Account:
         self._looked_at = ""
         self._covered: list[Sent] = []
         self._uncovered: list[Sent] = []
+        #: Whether the question after those is due at once, or else a look at them.
+        self._pressing = False
+        self._look_due = False
 
     @property
     def name(self) -> str:
@@ -165,8 +169,9 @@ class Account:
         for sent in self._outcomes.untaken():
             # A session that goes on sends again what got lost by itself.
             if not resumed:
-                stream.post(sent.element)
+                stream.post(sent.stanza)
             self._uncovered.append(sent)
+        self._pressing = bool(self._uncovered)
         self._ask()
         if self.settings.keepalive:
             self._schedule.at(self._online_since + KEEPALIVE, lambda _: self._look(stream, self._online_since))
@@ -209,6 +214,29 @@ class Account:
             self.online = False
             self._owner.state_changed(self)
 
+    def adopt(self, settings: XmppAccountSettings) -> None:
+        """Goes on with other settings, which ask for no other connection."""
+        shown = (self.settings.show, self.settings.status_message, self.settings.priority)
+        self.settings = settings
+        if self._stream is not None:
+            self._stream.settings = settings
+            if self.online and shown != (settings.show, settings.status_message, settings.priority):
+                self._stream.greet()
+
+    def contact(self) -> Contact | None:
+        """Where it is reached while it is online."""
+        if not self.online or self._stream is None:
+            return None
+        address, transport = self._stream.far_end
+        return Contact(
+            aor=self.name,
+            uri=f"xmpp:{self._stream.boundjid.full}",
+            status=ContactStatus.REACHABLE,
+            registered=self._clock.wall() - (self._clock.monotonic() - self._online_since),
+            transport=transport,
+            address=address,
+        )
+
     # ---- texts out
 
     def deliver(self, delivery: Delivery, to: JID, sender: str, done: Done) -> None:
@@ -217,15 +245,13 @@ class Account:
             done(report(delivery, NOT_CONNECTED))
             return
         message = delivery.message
-        namespace = "jabber:component:accept" if self.settings.component else "jabber:client"
-        element = text_stanza(namespace, message.id, sender, to.full, message.body)
-        sent = Sent(message.id, to, element, delivery, done)
+        stanza = text_stanza(message.id, sender, to.full, message.body)
+        sent = Sent(message.id, to, stanza, delivery, done)
         self._outcomes.add(sent)
         if self.online:
             assert self._stream is not None
-            self._stream.post(element)
-            self._uncovered.append(sent)
-            self._ask()
+            self._stream.post(stanza)
+            self._cover(sent)
 
     def _overdue(self, sent: Sent) -> Outcome:
         if not self.online:
@@ -236,24 +262,41 @@ class Account:
 
     # ---- whether the server has what was sent, and is there at all
 
+    def _cover(self, sent: Sent) -> None:
+        """Sees to it that the server is asked whether it has a text. Of one whose recipient sends receipts, only when
+        there is none after a while: that costs nothing, and where the server sends its answer first, a receipt is
+        held up on its way until our system confirms that (Nagle's algorithm, 40 ms).
+        """
+        self._uncovered.append(sent)
+        if not self._outcomes.expects_receipt(sent):
+            self._pressing = True
+            self._ask()
+        elif not self._look_due:
+            self._look_due = True
+            self._schedule.at(self._clock.monotonic() + ASK_AFTER, self._look_at_uncovered)
+
+    def _look_at_uncovered(self, now: float) -> None:
+        self._look_due = False
+        self._uncovered = [sent for sent in self._uncovered if self._outcomes.waits(sent)]
+        if self.online and self._uncovered:
+            self._pressing = True
+            self._ask()
+
     def _ask(self) -> None:
         """Asks the server for a word after what was sent; one question is open at a time, and covers many texts."""
-        if self._probe or not self._uncovered:
+        if self._probe or not self._pressing:
             return
+        self._pressing = False
         self._covered, self._uncovered = self._uncovered, []
         self._question()
 
     def _question(self) -> None:
-        stream = self._stream
-        assert stream is not None
+        assert self._stream is not None
         self._probe = f"sr-{next(self._numbers)}"
-        # A component has no server of its own name: its question comes back to itself, and that way tells the same.
-        component = self.settings.component
-        to = self.jid.bare if component else stream.boundjid.domain
-        stream.post(ping_stanza(stream.namespace, self._probe, to if component else "", to))
+        self._stream.ask(self._probe)
 
-    def answered(self, stream: Stream, stanza_id: str) -> None:
-        if stream is not self._stream or not self._probe or stanza_id != self._probe:
+    def answered(self, stream: Stream, question: str) -> None:
+        if stream is not self._stream or not self._probe or question != self._probe:
             return
         self._probe = ""
         covered, self._covered = self._covered, []
@@ -298,14 +341,13 @@ class Account:
         if self.online and text.receipt_wanted:
             assert self._stream is not None
             sender = text.to.bare if self.settings.component else ""
-            receipt = receipt_stanza(self._stream.namespace, text.id, sender, text.sender.full, text.type)
-            self._stream.post(receipt)
+            self._stream.post(receipt_stanza(text.id, sender, text.sender.full, text.type))
 
     def refuse(self, text: Text, condition: str, kind: str) -> None:
         """Tells a sender that a text was not taken; only a component says so, a client's server does it itself."""
         if self.online and self.settings.component:
             assert self._stream is not None
-            self._stream.post(refusal_stanza(self._stream.namespace, text, condition, kind))
+            self._stream.post(refusal_stanza(text, condition, kind))
 
     def presence(self, stream: Stream, element: Element) -> None:
         """Answers who asks to see our presence (RFC 6121 3.1), and as a component who looks at it (4.3)."""
@@ -318,6 +360,6 @@ class Account:
         own = to.bare if component else ""
         kind = element.get("type", "")
         if kind == "subscribe" and self.settings.autoregister:
-            stream.post(presence_stanza(stream.namespace, "subscribed", own, sender.bare))
+            stream.post(presence_stanza("subscribed", own, sender.bare))
         if component and (kind == "probe" or (kind == "subscribe" and self.settings.autoregister)):
-            stream.post(presence_stanza(stream.namespace, "", own, sender.full))
+            stream.post(presence_stanza("", own, sender.full))

@@ -47,10 +47,10 @@ class Addressing:
         through, to = self._destination(message)
         sender = self._own(message.sender)
         if sender is None:
-            raise EndpointNotFound(f"Endpoint not found: {message.sender} is no XMPP account")
+            raise EndpointNotFound
         account, name = sender
         if through is not None and through is not account:
-            raise EndpointNotFound(f"Endpoint not found: {message.sender} is not {through.name}")
+            raise EndpointNotFound
         return Way(account, to, name)
 
     def _destination(self, message: TextMessage) -> tuple[Account | None, JID]:
@@ -96,7 +96,8 @@ class Addressing:
         """Raises EndpointNotFound, InvalidParameter."""
         account = self._accounts.get(through) if through else self._component()
         if account is None:
-            raise EndpointNotFound("Endpoint not found: from is no XMPP account, and no component speaks for others")
+            # No account of that name, and no component to speak for others.
+            raise EndpointNotFound
         if not account.settings.component:
             return account.name
         name = f"{escape(alias)}@{account.jid.domain}"

@@ -13,8 +13,10 @@ MAX_TEXT = 65_536
 #: Bytes of stanzas a server may leave unread before the connection is given up: some seconds of a busy account.
 MAX_UNSENT = 4 * 1024 * 1024
 
-#: Stanzas that a server with stream management has not confirmed; it is asked for that every five.
+#: Stanzas that a server with stream management has not confirmed; it is asked for that after each text, and else
+#: after so many.
 MAX_UNCONFIRMED = 2_000
+CONFIRM_EVERY = 20
 
 #: Characters of a remote error text that are kept with a message.
 MAX_REASON = 200
@@ -30,6 +32,9 @@ BIND_WAIT = 30.0
 
 #: For the server to take a text; after that the connection counts as dead.
 ACK_WAIT = 30.0
+
+#: After a text to somebody who sends receipts, before its server is asked whether it has it; receipts need less.
+ASK_AFTER = 1.0
 
 #: For a recipient's receipt or a far server's error, once our server has taken the text.
 RECEIPT_WAIT = 2.0

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
-from xml.etree.ElementTree import Element
 
 from slixmpp.jid import JID
 
@@ -37,12 +36,12 @@ NOT_CONNECTED = Outcome(503, "The account is not connected")
 class Sent:
     """A text whose end is not known."""
 
-    __slots__ = ("deadline", "delivery", "done", "element", "id", "taken", "to")
+    __slots__ = ("deadline", "delivery", "done", "id", "stanza", "taken", "to")
 
-    def __init__(self, stanza_id: str, to: JID, element: Element, delivery: Delivery, done: Done) -> None:
+    def __init__(self, stanza_id: str, to: JID, stanza: str, delivery: Delivery, done: Done) -> None:
         self.id = stanza_id
         self.to = to
-        self.element = element
+        self.stanza = stanza
         self.delivery = delivery
         self.done = done
         self.deadline: Deadline | None = None
@@ -72,6 +71,14 @@ class Outcomes:
             self._end(other, NO_ANSWER)
         self._open[sent.id] = sent
         sent.deadline = self._schedule.at(self._clock.monotonic() + ACK_WAIT, lambda _: self._late(sent))
+
+    def waits(self, sent: Sent) -> bool:
+        """Whether nothing was heard of a text yet."""
+        return not sent.taken and self._open.get(sent.id) is sent
+
+    def expects_receipt(self, sent: Sent) -> bool:
+        """Whether its recipient is known to send receipts."""
+        return self._recipients.get(sent.to.bare) is True
 
     def untaken(self) -> Iterator[Sent]:
         """Texts the server may not have."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 import structlog
+from msgspec.structs import replace
 
 from switchroom.core.addresses import Address
 from switchroom.core.bus import Bus
@@ -19,11 +20,11 @@ from switchroom.core.crossing import Crossing
 from switchroom.core.ports import Clock
 from switchroom.core.registry import Registry
 from switchroom.core.schedule import Schedule
-from switchroom.model.endpoint import EndpointId, EndpointState
+from switchroom.model.endpoint import Contact, EndpointId, EndpointState
 from switchroom.model.errors import DomainError, EndpointNotFound, InvalidParameter, NoContact
 from switchroom.model.events import TextMessageReceived
 from switchroom.model.message import Delivery, DeliveryReport, ReceivedText, Referral, TextMessage
-from switchroom.model.xmpp_settings import XmppSettings
+from switchroom.model.xmpp_settings import XmppAccountSettings, XmppSettings
 from switchroom.tech.xmpp.account import Account, OpenStream
 from switchroom.tech.xmpp.addressing import Addressing, Way, unescape
 from switchroom.tech.xmpp.limits import MAX_SWITCHING, MAX_TEXT, START_SPREAD
@@ -55,34 +56,102 @@ class XmppTechnology:
         self._clock = clock
         self._random = random
         self._crossing = crossing
+        self._schedule = schedule
+        self._open_stream = open_stream
         self._switching: set[asyncio.Task[None]] = set()
+        #: Accounts that close their connections.
+        self._closing: set[asyncio.Task[None]] = set()
+        self._stopped = False
+        self._first = settings
+        #: What is served now.
+        self._settings = XmppSettings()
         self._accounts: dict[str, Account] = {}
-        for name, account in settings.accounts.items():
-            try:
-                self._accounts[name] = Account(account, self, open_stream, schedule, clock, random)
-            except ValueError:
-                log.error(  # noqa: TRY400 - the text says what and where
-                    "an XMPP account has no valid JID", account=name, username=account.username, at=str(account.source)
-                )
-        self._known = tuple(settings.accounts)
         self._addressing = Addressing(self._accounts)
+        registry.leave_contacts_to(self.name, self._contacts_of)
+
+    def _make(self, settings: XmppAccountSettings) -> Account | None:
+        try:
+            account = Account(settings, self, self._open_stream, self._schedule, self._clock, self._random)
+        except ValueError:
+            log.error(  # noqa: TRY400 - the text says what and where
+                "an XMPP account has no valid JID",
+                account=settings.name,
+                username=settings.username,
+                at=str(settings.source),
+            )
+            return None
+        self._accounts[settings.name] = account
+        return account
 
     # ---- life
 
     async def start(self) -> None:
         """Makes the accounts known, and begins to connect them; a server that is down delays nothing."""
-        for name in self._known:
-            self._bus.publish(self._registry.add(EndpointId(self.name, name), state=EndpointState.OFFLINE))
-        spread = START_SPREAD * len(self._accounts)
-        for account in self._accounts.values():
+        self.apply(self._first)
+
+    def _connect(self, accounts: list[Account]) -> None:
+        spread = START_SPREAD * len(accounts)
+        for account in accounts:
             account.start(self._random.uniform(0.0, spread))
 
     async def stop(self) -> None:
         """Closes all connections in order."""
         for task in list(self._switching):
             task.cancel()
+        self._stopped = True
         stopping = [account.stop() for account in self._accounts.values()]
-        await asyncio.gather(*self._switching, *stopping, return_exceptions=True)
+        await asyncio.gather(*self._switching, *self._closing, *stopping, return_exceptions=True)
+
+    # ---- the configuration changes
+
+    def apply(self, settings: XmppSettings) -> None:
+        """Serves these accounts from now on; those that are as before do not notice."""
+        before, self._settings = self._settings.accounts, settings
+        for name in before:
+            if name not in settings.accounts:
+                self._registry.remove(EndpointId(self.name, name))
+                self._close(self._accounts.pop(name, None))
+        come: list[Account] = []
+        for name, wanted in settings.accounts.items():
+            known = before.get(name)
+            account = self._accounts.get(name)
+            if known is None:
+                self._bus.publish(self._registry.add(EndpointId(self.name, name), state=EndpointState.OFFLINE))
+            elif replace(known, source=wanted.source) == wanted:
+                continue
+            elif account is not None and _connection(known) == _connection(wanted):
+                account.adopt(wanted)
+                continue
+            self._accounts.pop(name, None)
+            made = self._make(wanted)
+            if account is not None:
+                # Two connections of one name would throw each other out.
+                self._close(account, then=made)
+            elif made is not None:
+                come.append(made)
+        self._connect(come)
+        # Who is asked first where several could do is decided by the order of the file.
+        order = [self._accounts[name] for name in settings.accounts if name in self._accounts]
+        self._accounts.clear()
+        self._accounts.update((account.name, account) for account in order)
+
+    def _close(self, account: Account | None, *, then: Account | None = None) -> None:
+        if account is not None:
+            task = asyncio.get_running_loop().create_task(self._replace(account, then))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    async def _replace(self, account: Account, then: Account | None) -> None:
+        await account.stop()
+        if then is not None and not self._stopped and self._accounts.get(then.name) is then:
+            then.start(0.0)
+
+    # ---- states
+
+    def _contacts_of(self, resource: str) -> list[Contact]:
+        account = self._accounts.get(resource)
+        contact = account.contact() if account is not None else None
+        return [contact] if contact is not None else []
 
     def state_changed(self, account: Account) -> None:
         state = EndpointState.ONLINE if account.online else EndpointState.OFFLINE
@@ -175,3 +244,10 @@ def received_text(account: Account, text: Text) -> ReceivedText:
     to = text.to.bare if account.settings.component else account.settings.username
     buddy = {"XMPP_BUDDY": text.sender.bare} if text.sender.bare in account.settings.buddies else {}
     return ReceivedText(f"xmpp:{text.sender.full}", f"xmpp:{to}", text.body, buddy)
+
+
+def _connection(settings: XmppAccountSettings) -> XmppAccountSettings:
+    """What of an account's settings its connection is made with."""
+    plain = XmppAccountSettings(name=settings.name, source=settings.source)
+    free = ("buddies", "autoregister", "receive_texts", "priority", "show", "status_message")
+    return replace(settings, source=plain.source, **{field: getattr(plain, field) for field in free})

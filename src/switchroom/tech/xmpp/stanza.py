@@ -1,11 +1,16 @@
-"""Stanzas: what we write, and what is understood of those that come (RFC 6121, XEP-0184)."""
+"""Stanzas: what we write, and what is understood of those that come (RFC 6121, XEP-0184).
+
+They are written as text at once: a tree that is built, walked and turned into text costs ten times as much. What a
+stream is opened with declares the namespace of all of them.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
-from xml.etree.ElementTree import Element, SubElement
+from xml.etree.ElementTree import Element
 
 from slixmpp.jid import JID
 
@@ -18,6 +23,12 @@ STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"
 
 #: What no XML document can hold (XML 1.0 section 2.2); docs/rulings.md 17.
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+#: What stands for a sign that would mean something else; line ends and tabs only where a parser would make them spaces,
+#: or a carriage return a line end (XML 1.0 2.11 and 3.3.3).
+_REFERENCES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
+_MARKUP = re.compile(f'[&<>"\t\n\r]|{_ILLEGAL.pattern}')
+_CHANGED = re.compile(f"[&<>\r]|{_ILLEGAL.pattern}")
 
 #: What would do harm in a line of a log or a reason phrase.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
@@ -59,51 +70,82 @@ def jid(text: str | None) -> JID | None:
         return None
 
 
-def text_stanza(namespace: str, stanza_id: str, sender: str, to: str, body: str) -> Element:
+def text_stanza(stanza_id: str, sender: str, to: str, body: str) -> str:
     """A chat text that asks for a receipt; ``sender`` is empty for a client, whose server knows it."""
-    message = Element(f"{{{namespace}}}message", {"type": "chat", "to": to, "id": stanza_id})
-    if sender:
-        message.set("from", sender)
-    SubElement(message, f"{{{namespace}}}body").text = clean(body)
-    SubElement(message, f"{{{RECEIPTS}}}request")
-    return message
-
-
-def receipt_stanza(namespace: str, received_id: str, sender: str, to: str, kind: str) -> Element:
-    """The receipt for a text (XEP-0184 section 5.4)."""
-    message = Element(f"{{{namespace}}}message", {"to": to, "type": kind})
-    if sender:
-        message.set("from", sender)
-    SubElement(message, f"{{{RECEIPTS}}}received", {"id": received_id})
-    return message
-
-
-def refusal_stanza(namespace: str, text: Text, condition: str, kind: str) -> Element:
-    """The error that tells a sender that a text was not taken (RFC 6120 8.3)."""
-    message = Element(
-        f"{{{namespace}}}message", {"type": "error", "to": text.sender.full, "from": text.to.full, "id": text.id}
+    origin = f' from="{_value(sender)}"' if sender else ""
+    return (
+        f'<message type="chat" to="{_value(to)}" id="{_value(stanza_id)}"{origin}>'
+        f'<body>{_content(body)}</body><request xmlns="{RECEIPTS}"/></message>'
     )
-    error = SubElement(message, f"{{{namespace}}}error", {"type": kind})
-    SubElement(error, f"{{{STANZAS}}}{condition}")
-    return message
 
 
-def ping_stanza(namespace: str, stanza_id: str, sender: str, to: str) -> Element:
+def receipt_stanza(received_id: str, sender: str, to: str, kind: str) -> str:
+    """The receipt for a text (XEP-0184 section 5.4)."""
+    received = _tag("received", {"xmlns": RECEIPTS, "id": received_id}, "")
+    return _tag("message", {"to": to, "type": kind, "from": sender}, received)
+
+
+def refusal_stanza(text: Text, condition: str, kind: str) -> str:
+    """The error that tells a sender that a text was not taken (RFC 6120 8.3)."""
+    fields = {"type": "error", "to": text.sender.full, "from": text.to.full, "id": text.id}
+    return _tag("message", fields, error_child(condition, kind))
+
+
+def error_child(condition: str, kind: str) -> str:
+    """What an error stanza says (RFC 6120 8.3.2)."""
+    return _tag("error", {"type": kind}, _tag(condition, {"xmlns": STANZAS}, ""))
+
+
+def ping_stanza(stanza_id: str, sender: str, to: str) -> str:
     """XEP-0199. Any answer, an error too, tells that the server has done all that came before."""
-    query = Element(f"{{{namespace}}}iq", {"type": "get", "to": to, "id": stanza_id})
-    if sender:
-        query.set("from", sender)
-    SubElement(query, f"{{{PING}}}ping")
-    return query
+    return _tag("iq", {"type": "get", "to": to, "id": stanza_id, "from": sender}, _tag("ping", {"xmlns": PING}, ""))
 
 
-def presence_stanza(namespace: str, kind: str = "", sender: str = "", to: str = "") -> Element:
+def answer_stanza(kind: str, stanza_id: str, sender: str, to: str, content: str = "") -> str:
+    """The answer to a query (RFC 6120 8.2.3); ``kind`` is ``result`` or ``error``."""
+    return _tag("iq", {"type": kind, "id": stanza_id, "to": to, "from": sender}, content)
+
+
+def features_child(category: str, kind: str) -> str:
+    """What we are and can do (XEP-0030 3.1)."""
+    identity = _tag("identity", {"category": category, "type": kind, "name": "Switchroom"}, "")
+    features = "".join(_tag("feature", {"var": feature}, "") for feature in (DISCO, PING, RECEIPTS))
+    return _tag("query", {"xmlns": DISCO}, identity + features)
+
+
+def presence_stanza(kind: str = "", sender: str = "", to: str = "") -> str:
     """``kind`` is empty for plainly available."""
-    presence = Element(f"{{{namespace}}}presence")
-    for name, value in (("type", kind), ("from", sender), ("to", to)):
-        if value:
-            presence.set(name, value)
-    return presence
+    return _tag("presence", {"type": kind, "from": sender, "to": to}, "")
+
+
+def greeting_stanza(show: str, status: str, priority: int) -> str:
+    """A client's first presence (RFC 6121 4.2)."""
+    content = "".join(
+        f"<{name}>{_content(text)}</{name}>"
+        for name, text in (("show", show), ("status", status), ("priority", str(priority)))
+        if text
+    )
+    return _tag("presence", {}, content)
+
+
+def _tag(name: str, fields: Mapping[str, str], content: str) -> str:
+    """An element; fields without a value are left out, ``content`` is XML."""
+    written = "".join(f' {field}="{_value(value)}"' for field, value in fields.items() if value)
+    return f"<{name}{written}>{content}</{name}>" if content else f"<{name}{written}/>"
+
+
+def _value(text: str) -> str:
+    """Text as the value of an attribute."""
+    return _MARKUP.sub(_reference, text)
+
+
+def _content(text: str) -> str:
+    """Text as the content of an element, without what XML can not hold."""
+    return _CHANGED.sub(_reference, text)
+
+
+def _reference(sign: re.Match[str]) -> str:
+    return _REFERENCES.get(sign[0], "")
 
 
 class Kind(Enum):

@@ -1,7 +1,9 @@
 """Streams on slixmpp, as a client (RFC 6120) and as a component (XEP-0114).
 
-slixmpp does the handshakes: TLS, SASL, binding, stream management (XEP-0198). Reading is ours (``parser``), and so is
-all that is not a handshake: no stanza of a stranger makes slixmpp remember anything.
+slixmpp does the handshakes: TLS, SASL, binding, stream management (XEP-0198). Reading is ours (``parser``), and once
+there is a session so is all else: what is sent is written at once and what comes is handed over at once, beside
+slixmpp's queue, filters and stanza objects, which take most of a millisecond for a text. No stanza of a stranger makes
+slixmpp remember anything.
 """
 
 from __future__ import annotations
@@ -10,15 +12,14 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable
-from functools import lru_cache
+from functools import partial
 from typing import Any, Protocol
-from xml.etree.ElementTree import Element, SubElement
+from xml.etree.ElementTree import Element
 
 import structlog
 from slixmpp import ClientXMPP, ComponentXMPP
 from slixmpp.basexmpp import BaseXMPP
 from slixmpp.exceptions import IqError, IqTimeout
-from slixmpp.stanza import Iq, Message, Presence
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 from slixmpp.xmlstream.resolver import default_resolver, resolve
@@ -26,8 +27,19 @@ from slixmpp.xmlstream.resolver import default_resolver, resolve
 from switchroom.core.policy import is_loopback
 from switchroom.model.xmpp_settings import XmppAccountSettings
 from switchroom.tech.xmpp.limits import MAX_UNCONFIRMED, MAX_UNSENT
+from switchroom.tech.xmpp.management import ACKNOWLEDGEMENT_TAG, REQUEST_TAG, Management
 from switchroom.tech.xmpp.parser import Closed, Opened, Stanza, StreamParser
-from switchroom.tech.xmpp.stanza import DISCO, PING, RECEIPTS, clean, presence_stanza
+from switchroom.tech.xmpp.stanza import (
+    DISCO,
+    PING,
+    answer_stanza,
+    clean,
+    error_child,
+    features_child,
+    greeting_stanza,
+    ping_stanza,
+)
+from switchroom.tech.xmpp.tls import tls_context, tls_fault
 
 log = structlog.get_logger(__name__)
 
@@ -60,8 +72,8 @@ class Watcher(Protocol):
 
     def presence(self, stream: Stream, element: Element) -> None: ...
 
-    def answered(self, stream: Stream, stanza_id: str) -> None:
-        """An answer to a query of ours came, whatever it says."""
+    def answered(self, stream: Stream, question: str) -> None:
+        """The server has what was sent before it was asked (see ``Stream.ask``)."""
         ...
 
 
@@ -72,27 +84,34 @@ class Stream(BaseXMPP):
     watcher: Watcher
     #: None while nothing that comes may be believed.
     reader: StreamParser | None = None
+    #: Where the server and we count stanzas.
+    management: Management | None = None
+    #: There is a session: what comes is handed over without slixmpp.
+    _begun = False
     _refused = False
     _fault = ""
+    _question = ""
 
     def _prepare(self, settings: XmppAccountSettings, watcher: Watcher) -> None:
         """Puts our handlers in the place of slixmpp's, which keep a roster of everybody who ever wrote."""
         self.settings = settings
         self.watcher = watcher
+        self._unwritten: list[str] = []
         for name in ("IM", "IMError", "Presence", "Roster Update", "Ping"):
             self.remove_handler(name)
         self.del_filter("out", self.roster._save_last_status)
         self.del_event_handler("session_start", self._start_keepalive)
-        namespace = self.default_ns
-        handlers: dict[str, Callable[[Any], None]] = {
-            "message": lambda stanza: self.watcher.message(self, stanza.xml),
-            "presence": lambda stanza: self.watcher.presence(self, stanza.xml),
-            "iq": self._query,
+        #: Who is given what comes in a session.
+        self._takers: dict[str, Callable[[Element], None]] = {
+            f"{{{self.namespace}}}message": lambda element: self.watcher.message(self, element),
+            f"{{{self.namespace}}}presence": lambda element: self.watcher.presence(self, element),
+            f"{{{self.namespace}}}iq": self._query,
         }
-        for name, handler in handlers.items():
-            self.register_handler(Callback(name, MatchXPath(f"{{{namespace}}}{name}"), handler))
-        self.add_event_handler("session_start", lambda _: self.watcher.bound(self, resumed=False))
-        self.add_event_handler("session_resumed", lambda _: self.watcher.bound(self, resumed=True))
+        for tag, taker in self._takers.items():
+            # Those a component's server sends in another namespace.
+            self.register_handler(Callback(tag, MatchXPath(tag), partial(_hand_over, taker)))
+        self.add_event_handler("session_start", lambda _: self._session_made())
+        self.add_event_handler("session_resumed", lambda _: self._begin(resumed=True))
         self.add_event_handler("disconnected", self._disconnected)
         self.add_event_handler("connection_failed", self._not_connected)
 
@@ -105,20 +124,62 @@ class Stream(BaseXMPP):
     @property
     def resumable(self) -> bool:
         """Whether the next connection may go on with this session."""
-        return False
+        return self.management is not None and self.management.resumable
+
+    @property
+    def far_end(self) -> tuple[str, str]:
+        """Where the server is, as ``host:port``, and whether by ``tcp`` or ``tls``; empty while there is none."""
+        if self.transport is None:
+            return "", ""
+        host, port = self.transport.get_extra_info("peername")[:2]
+        protected = self.transport.get_extra_info("ssl_object") is not None
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}", "tls" if protected else "tcp"
 
     def open(self) -> None:
         """Connects; one of the watcher's ``bound`` and ``lost`` follows."""
         raise NotImplementedError
 
-    def post(self, element: Element) -> None:
-        """Sends a stanza, in order."""
-        tag = element.tag.rpartition("}")[2]
-        kind = Message if tag == "message" else Iq if tag == "iq" else Presence
+    def post(self, stanza: str) -> None:
+        """Sends a stanza, in order; only while there is a session."""
         if self.transport is not None and self.transport.get_write_buffer_size() > MAX_UNSENT:
             self.refuse("the server does not read")
             return
-        self.send(kind(self, xml=element))
+        management = self.management
+        if management is not None:
+            if management.unconfirmed > MAX_UNCONFIRMED:
+                # The next connection begins a new session.
+                management.forget()
+                self.refuse("the server confirms nothing")
+                return
+            stanza += management.sent(stanza)
+        self._write(stanza)
+
+    def ask(self, question: str) -> None:
+        """Asks the server for a word (``Watcher.answered``) once it has all that was sent before."""
+        if self.management is not None and self.management.active:
+            self._write(self.management.ask(question))
+            return
+        self._question = question
+        # A component has no server of its own name: its question comes back to itself, and that tells the same.
+        own = self.boundjid.domain if self.is_component else ""
+        self.post(ping_stanza(question, own, self.boundjid.domain))
+
+    def _write(self, xml: str) -> None:
+        """What is written in one turn of the loop goes in one piece: a system call costs more than all else here."""
+        if not self._unwritten:
+            self.loop.call_soon(self._flush)
+        self._unwritten.append(xml)
+
+    def _flush(self) -> None:
+        unwritten, self._unwritten = self._unwritten, []
+        # While a connection ends, what is written is lost anyway; who counts or asks finds out.
+        if unwritten and self.transport is not None and not self.transport.is_closing():
+            self.transport.write("".join(unwritten).encode())
+
+    def send_raw(self, data: str | bytes) -> None:
+        """What slixmpp writes."""
+        self._flush()
+        super().send_raw(data)
 
     def greet(self) -> None:
         """Says that we are there, after a new session began."""
@@ -149,6 +210,8 @@ class Stream(BaseXMPP):
 
     def init_parser(self) -> None:
         self.reader = StreamParser()
+        self._begun = False
+        self._unwritten.clear()
         # What another address of the server's did wrong is of no interest any more.
         self._fault = ""
 
@@ -159,6 +222,9 @@ class Stream(BaseXMPP):
         found, fault = reader.feed(data)
         for item in found:
             if isinstance(item, Stanza):
+                if self._begun:
+                    self._take(item.element)
+                    continue
                 if item.element.tag == _PROCEED:
                     # What follows was not protected: it is from before TLS (RFC 6120 5.4.3.3).
                     self.reader = None
@@ -172,33 +238,48 @@ class Stream(BaseXMPP):
         if fault is not None:
             self.refuse(str(fault))
 
-    def _query(self, query: Iq) -> None:
+    def _session_made(self) -> None:
+        """The server knows who we are, and takes stanzas."""
+        self._begin(resumed=False)
+
+    def _begin(self, *, resumed: bool) -> None:
+        self._begun = True
+        if self.management is not None:
+            self.management.start()
+        self.watcher.bound(self, resumed=resumed)
+
+    def _take(self, element: Element) -> None:
+        """What comes in a session."""
+        taker = self._takers.get(element.tag)
+        if taker is None:
+            self._spawn_event(element)
+            return
+        try:
+            taker(element)
+        except Exception as error:
+            self.exception(error)
+
+    def _query(self, element: Element) -> None:
         """Answers what is asked of us (RFC 6120 8.2.3), and passes answers on."""
-        element = query.xml
-        kind = element.get("type")
+        kind, stanza_id = element.get("type"), element.get("id", "")
+        sender, to = element.get("from", ""), element.get("to", "")
         if kind in ("result", "error"):
-            self.watcher.answered(self, element.get("id", ""))
+            self.watcher.answered(self, stanza_id)
+        elif kind not in ("get", "set"):
             return
-        if kind not in ("get", "set"):
-            return
-        child = next(iter(element), None)
-        reply = Element(f"{{{self.namespace}}}iq", {"type": "result", "id": element.get("id", "")})
-        for name, other in (("to", "from"), ("from", "to")):
-            if value := element.get(other):
-                reply.set(name, value)
-        if kind == "get" and child is not None and child.tag == f"{{{DISCO}}}query":
-            answer = SubElement(reply, child.tag)
-            identity = ("gateway", "sip") if self.is_component else ("client", "bot")
-            SubElement(
-                answer, f"{{{DISCO}}}identity", {"category": identity[0], "type": identity[1], "name": "Switchroom"}
-            )
-            for feature in (DISCO, PING, RECEIPTS):
-                SubElement(answer, f"{{{DISCO}}}feature", {"var": feature})
-        elif not (kind == "get" and child is not None and child.tag == f"{{{PING}}}ping"):
-            reply.set("type", "error")
-            error = SubElement(reply, f"{{{self.namespace}}}error", {"type": "cancel"})
-            SubElement(error, "{urn:ietf:params:xml:ns:xmpp-stanzas}service-unavailable")
-        self.post(reply)
+        elif self.is_component and stanza_id == self._question and sender == to == self.boundjid.domain:
+            self.watcher.answered(self, stanza_id)
+        else:
+            child = next(iter(element), None)
+            tag = child.tag if child is not None and kind == "get" else ""
+            if tag == f"{{{DISCO}}}query":
+                features = features_child("gateway", "sip") if self.is_component else features_child("client", "bot")
+                self.post(answer_stanza("result", stanza_id, to, sender, features))
+            elif tag == f"{{{PING}}}ping":
+                self.post(answer_stanza("result", stanza_id, to, sender))
+            else:
+                refusal = error_child("service-unavailable", "cancel")
+                self.post(answer_stanza("error", stanza_id, to, sender, refusal))
 
     # ---- what becomes of it
 
@@ -256,24 +337,58 @@ class ClientStream(Stream, ClientXMPP):
             ssl_context=tls_context(settings.tls_verify, settings.tls_ca_file),
         )
         self.register_plugin("xep_0198")
-        self._management = self.plugin["xep_0198"]
         self._prepare(settings, watcher)
+        self._manage(self.plugin["xep_0198"])
         self.add_event_handler("failed_auth", self._login_failed)
         self.add_event_handler("failed_all_auth", lambda _: self.refuse(_NO_LOGIN, refused=True))
         self.add_event_handler("ssl_invalid_chain", self._tls_failed)
 
-    @property
-    def resumable(self) -> bool:
-        return bool(self._management.sm_id)
+    def _manage(self, plugin: Any) -> None:
+        """Puts our counting in the place of slixmpp's; what it does before the session has begun stays."""
+        self.management = management = Management(plugin)
 
-    def post(self, element: Element) -> None:
-        if len(self._management.unacked_queue) > MAX_UNCONFIRMED:
-            # The next connection begins a new session.
-            self._management.sm_id = None
-            self._management.unacked_queue.clear()
-            self.refuse("the server confirms nothing")
+        def counted(taker: Callable[[Element], None], element: Element) -> None:
+            management.received()
+            taker(element)
+
+        self._takers = {tag: partial(counted, taker) for tag, taker in self._takers.items()}
+        self._takers[REQUEST_TAG] = lambda _: self._write(management.acknowledgement())
+        self._takers[ACKNOWLEDGEMENT_TAG] = self._confirmed
+        for event in ("sm_enabled", "sm_failed"):
+            self.add_event_handler(event, lambda _: self._management_settled())
+
+    def _confirmed(self, element: Element) -> None:
+        assert self.management is not None
+        try:
+            question = self.management.confirm(element)
+        except ValueError:
+            self.management.forget()
+            self.refuse("the server confirms what was never sent")
             return
-        super().post(element)
+        if question:
+            self.watcher.answered(self, question)
+
+    def send(self, data: Any, use_filters: bool = True) -> None:
+        """slixmpp sends what it negotiates, and when a session is resumed what we counted as not confirmed."""
+        if isinstance(data, str):
+            self._write(data)
+        else:
+            super().send(data, use_filters)
+
+    def init_parser(self) -> None:
+        super().init_parser()
+        self._offered = self._made = False
+
+    def _session_made(self) -> None:
+        """With a server that counts stanzas the session begins when it does: what is sent earlier could get lost."""
+        self._made = True
+        if not self._offered:
+            self._begin(resumed=False)
+
+    def _management_settled(self) -> None:
+        self._offered = False
+        if self._made and not self._begun:
+            self._begin(resumed=False)
 
     @property
     def _protected(self) -> bool:
@@ -304,13 +419,7 @@ class ClientStream(Stream, ClientXMPP):
 
     def greet(self) -> None:
         settings = self.settings
-        presence = presence_stanza(self.namespace)
-        if settings.show:
-            SubElement(presence, f"{{{self.namespace}}}show").text = settings.show
-        if settings.status_message:
-            SubElement(presence, f"{{{self.namespace}}}status").text = clean(settings.status_message)
-        SubElement(presence, f"{{{self.namespace}}}priority").text = str(settings.priority)
-        self.post(presence)
+        self.post(greeting_stanza(settings.show, settings.status_message, settings.priority))
 
     async def _handle_stream_features(self, features: Any) -> bool | None:
         offered = features["features"]
@@ -323,6 +432,7 @@ class ClientStream(Stream, ClientXMPP):
         if not self.settings.use_tls and "mechanisms" not in offered and not self.authenticated:
             self.refuse("the server demands TLS, and usetls is no", refused=True)
             return True
+        self._offered = "sm" in offered
         try:
             return await ClientXMPP._handle_stream_features(self, features)
         except (IqError, IqTimeout) as error:
@@ -367,23 +477,8 @@ def open_stream(settings: XmppAccountSettings, watcher: Watcher) -> Stream:
     return ComponentStream(settings, watcher) if settings.component else ClientStream(settings, watcher)
 
 
-@lru_cache(maxsize=64)
-def tls_context(verify: bool, ca_file: str) -> ssl.SSLContext:
-    """TLS as a client, 1.2 or newer; loading who is known takes some 20 ms, so accounts share it."""
-    context = ssl.create_default_context(cafile=ca_file or None)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def tls_fault(error: ssl.SSLError) -> str:
-    """What is wrong with a server's TLS, for the administrator."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        believed = "(tls_ca_file and tls_verify say whom to believe)"
-        return f"the server's certificate is refused: {error.verify_message} {believed}"
-    return f"TLS with the server failed: {error.reason or error}"
+def _hand_over(taker: Callable[[Element], None], stanza: Any) -> None:
+    taker(stanza.xml)
 
 
 class _Nobody:
@@ -397,4 +492,4 @@ class _Nobody:
 
     def presence(self, stream: Stream, element: Element) -> None: ...
 
-    def answered(self, stream: Stream, stanza_id: str) -> None: ...
+    def answered(self, stream: Stream, question: str) -> None: ...

@@ -47,7 +47,7 @@ class ClientTransactions:
         Raises:
             SipError: 503 when too many wait for an answer; 400 when it can not be written.
         """
-        branch = self._branch_prefix + self._token()
+        branch = f"{self._branch_prefix}{self._token()}{outgoing.mark}"
         via = f"SIP/2.0/{flow.transport.upper()} {outgoing.sent_by};rport;branch={branch}"
         method = outgoing.method
         data = write_request(method, outgoing.target, [("Via", via), *outgoing.headers], outgoing.body)

@@ -45,3 +45,15 @@ MAX_SERVER_TRANSACTIONS: Final = 65_536
 
 MAX_CLIENT_TRANSACTIONS: Final = 65_536
 """Client transactions held at once; beyond it a request is refused with 503 rather than queued."""
+
+MAX_ROUTES: Final = 32
+"""Record-Route values a dialog may have: they go into each of its requests; real paths have a handful."""
+
+MAX_SDP: Final = 32_768
+"""Bytes of a session description that is answered; browsers with video send eight thousand."""
+
+MAX_SDP_MEDIA: Final = 16
+"""Media lines of one; a video conference has a few."""
+
+MAX_SDP_ATTRIBUTES: Final = 256
+"""Attributes looked at in one medium; browsers send a hundred for video."""

@@ -33,6 +33,9 @@ class Outgoing(NamedTuple):
     sent_by: str
     """Host and port of our listener, as the Via shows them."""
 
+    mark: str = ""
+    """Ends our branch: what a proxy knows its own requests by when they come back (RFC 3261 16.6 step 8)."""
+
 
 class Transaction:
     """What the four machines have in common: a state, its two timers and what was sent last."""

@@ -8,7 +8,7 @@ from typing import Final
 from switchroom.wire.sip.errors import SipError
 from switchroom.wire.sip.grammar import RECEIVED, TOKEN
 from switchroom.wire.sip.headers import header_key, known_key, parse_via, split_list
-from switchroom.wire.sip.message import Request
+from switchroom.wire.sip.message import Request, Response
 
 REASONS: Final[dict[int, str]] = {
     100: "Trying",
@@ -132,6 +132,39 @@ def write_response(
     lines += (f"From: {sender}", f"To: {to}", f"Call-ID: {call_id}", f"CSeq: {cseq}")
     _add_headers(lines, headers)
     return _encode(lines, body)
+
+
+def received_vias(request: Request, host: str, port: int) -> list[str]:
+    """The Via lines of a request as a proxy passes them on: its source is written into the topmost one.
+
+    Raises SipError 400 when there is no sound Via.
+    """
+    top, *others = request.lines("via") or [""]
+    return [_received_via(request, top, host, port), *others]
+
+
+def write_forwarded(
+    response: Response,
+    vias: Iterable[str],
+    *,
+    extra: Iterable[tuple[str, str]] = (),
+    without: frozenset[str] = frozenset(),
+) -> bytes:
+    """A response that a proxy passes on (RFC 3261 16.7 step 9): every header as it came and in its order but for Via,
+    then those of ``extra``. ``without`` are keys of headers that go no further.
+
+    ``vias`` are those of the request it answers, as they came to us: the response goes back by them, whatever
+    it says itself. Raises SipError 400 for CR, LF or NUL in them.
+    """
+    lines = [f"SIP/2.0 {response.status} {response.reason}"]
+    lines += [f"Via: {via}" for via in vias]
+    dropped = _REWRITTEN | without if without else _REWRITTEN
+    lines += [f"{name}: {value}" for key, name, value in response.fields if key not in dropped]
+    lines += [f"{name}: {value}" for name, value in extra]
+    return _encode(lines, response.body)
+
+
+_REWRITTEN: Final = frozenset({"via", "content-length"})
 
 
 def _received_via(request: Request, line: str, host: str, port: int) -> str:

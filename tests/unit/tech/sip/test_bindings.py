@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from support.sip_world import SipWorld, aor, auth, phone, reply, settings
+import asyncio
+
+from support.sip_world import Sent, SipWorld, aor, auth, authorized, phone, reply, request, settings
+from support.virtual import settle
 from switchroom.model.endpoint import Contact, EndpointState
-from switchroom.store.memory import MemoryStore
+from switchroom.store.memory import MemoryStore, MemoryStoreContacts
 
 BOB = "sip:bob@192.0.2.9:5090"
 
@@ -109,3 +112,66 @@ async def test_a_contact_of_a_connection_ends_with_it() -> None:
     contact = Contact(aor="bob", uri="sip:bob@192.0.2.9;transport=tcp", tied=True, expires=w.clock.now + 60)
     w.sip._bindings.keep(contact)
     assert await store.contacts.load("PJSIP") == []
+
+
+class Disk(MemoryStoreContacts):
+    """What is saved lasts once the disk has turned."""
+
+    lasting = True
+
+    def __init__(self, store: MemoryStore) -> None:
+        super().__init__(store)
+        self.turned = asyncio.Event()
+
+    async def confirm(self) -> None:
+        await self.turned.wait()
+        await super().confirm()
+
+
+async def world_on_disk() -> tuple[SipWorld, Disk]:
+    store = MemoryStore()
+    store.contacts = disk = Disk(store)
+    return await world(store), disk
+
+
+def ask(w: SipWorld) -> list[Sent]:
+    """REGISTER with the right credentials; what leaves at once."""
+    text = request("REGISTER", "bob", extra=f"Contact: <{BOB}>\nExpires: 600\n")
+    (challenge,) = w.receive(text)
+    return w.receive(authorized(text, challenge.response, "bob"))
+
+
+async def test_who_is_told_to_be_registered_is_so_on_disk() -> None:
+    w, disk = await world_on_disk()
+    assert ask(w) == []
+    assert state(w, "bob") is EndpointState.ONLINE
+    await settle()
+    assert w.sent() == []
+    disk.turned.set()
+    await settle()
+    (answer,) = w.sent()
+    assert answer.response.status == 200
+
+
+async def test_a_store_that_fails_turns_no_phone_away() -> None:
+    w, disk = await world_on_disk()
+    disk.turned.set()
+    w.store.fail("the disk is full")
+    assert ask(w) == []
+    await settle()
+    (answer,) = w.sent()
+    assert answer.response.status == 200
+    assert state(w, "bob") is EndpointState.ONLINE
+
+
+async def test_a_repeated_register_waits_with_the_first() -> None:
+    w, disk = await world_on_disk()
+    text = request("REGISTER", "bob", extra=f"Contact: <{BOB}>\nExpires: 600\n")
+    (challenge,) = w.receive(text)
+    proven = authorized(text, challenge.response, "bob")
+    assert w.receive(proven) == w.receive(proven) == []
+    disk.turned.set()
+    await settle()
+    (answer,) = w.sent()
+    assert answer.response.status == 200
+    assert [sent.data for sent in w.receive(proven)] == [answer.data]

@@ -59,6 +59,73 @@ async def test_a_name_with_addresses_of_the_other_family_leaves_by_the_other_lis
     assert sent.request.via.sent_by == f"[{SERVER6}]:5060"
 
 
+class TcpConnections:
+    """Connections that open, unless the address is in ``deaf``."""
+
+    def __init__(self) -> None:
+        self.deaf: set[str] = set()
+        self.opened: list[tuple[str, int, str]] = []
+
+    def connected(self, host: str, port: int) -> bool:
+        return any(known[:2] == (host, port) for known in self.opened)
+
+    async def connect(self, host: str, port: int, server_name: str) -> None:
+        if host in self.deaf:
+            raise OSError("nobody listens")
+        self.opened.append((host, port, server_name))
+
+
+def with_tcp(w: SipWorld) -> TcpConnections:
+    connections = TcpConnections()
+    transport = TransportSettings(name="tcp", source=HERE, protocol="tcp", bind_host=SERVER)
+    w.sip.attach(Listener(transport, SERVER, 5060, w._leave, lambda peer: SERVER, connections))
+    return connections
+
+
+async def test_dns_chooses_the_transport_where_the_uri_does_not() -> None:
+    w = await world()
+    connections = with_tcp(w)
+    w.addresses.located = {"h.example": [("tcp", "192.0.2.71", 5070), ("udp", "192.0.2.71", 5070)]}
+    await send(w, "sip:x@h.example")
+    (sent,) = w.sent()
+    assert connections.opened == [("192.0.2.71", 5070, "h.example")]
+    assert sent.request.vias_raw[0].startswith("SIP/2.0/TCP ")
+    w.receive(reply(sent))
+    assert [d.state for d in w.deliveries] == [DeliveryState.DELIVERED]
+
+
+async def test_what_can_not_be_connected_to_is_followed_by_the_next_target_on_its_own_transport() -> None:
+    w = await world()
+    with_tcp(w).deaf = {"192.0.2.71", "192.0.2.72"}
+    w.addresses.located = {
+        "h.example": [("tcp", "192.0.2.71", 5070), ("tcp", "192.0.2.72", 5070), ("udp", "192.0.2.73", 5071)]
+    }
+    await send(w, "sip:x@h.example")
+    (sent,) = w.sent()
+    assert sent.to == ("192.0.2.73", 5071)
+    assert sent.request.vias_raw[0].startswith("SIP/2.0/UDP ")
+
+
+@pytest.mark.parametrize(
+    "uri", ["sip:x@h.example;transport=udp", "sip:x@h.example:5060"], ids=["a transport", "a port"]
+)
+async def test_dns_does_not_choose_where_the_uri_says_it(uri: str) -> None:
+    w = await world()
+    with_tcp(w)
+    w.addresses.known = {"h.example": ["192.0.2.74"]}
+    w.addresses.located = {"h.example": [("tcp", "192.0.2.71", 5070)]}
+    await send(w, uri)
+    assert [s.to for s in w.sent()] == [("192.0.2.74", 5060)]
+
+
+async def test_dns_does_not_choose_another_transport_than_the_endpoints_own() -> None:
+    w = await world(transport="udp")
+    with_tcp(w)
+    w.addresses.located = {"h.example": [("tcp", "192.0.2.71", 5070), ("udp", "192.0.2.72", 5071)]}
+    await send(w, "sip:x@h.example")
+    assert [s.to for s in w.sent()] == [("192.0.2.72", 5071)]
+
+
 async def test_an_endpoints_own_transport_is_kept_to() -> None:
     w = await world(ipv6=True, transport="udp")
     w.addresses.known = {"six.example": ["2001:db8::77"]}

@@ -321,3 +321,50 @@ async def test_the_preference_of_a_contact(q: str, kept: float) -> None:
     w = await world()
     w.register("alice", f"<sip:alice@192.0.2.9>;q={q}")
     assert [c.q for c in w.registry.contacts("PJSIP", "alice")] == [kept]
+
+
+# ---- proxies between the phone and us
+
+
+async def test_a_phone_is_told_a_route_where_that_is_configured() -> None:
+    configured = settings(phone("alice"), aors=[aor("alice")], auths=[auth("alice")])
+    told = await SipWorld(configured, service_route=True).start()
+    assert told.register("alice", "<sip:alice@192.0.2.9>").lines("service-route") == ["<sip:192.0.2.1:5060;lr>"]
+    quiet = await SipWorld(configured).start()
+    assert quiet.register("alice", "<sip:alice@192.0.2.9>").lines("service-route") == []
+
+
+async def test_a_refused_registration_is_told_no_route() -> None:
+    configured = settings(phone("alice"), aors=[aor("alice", max_contacts=0)], auths=[auth("alice")])
+    told = await SipWorld(configured, service_route=True).start()
+    answer = told.register("alice", "<sip:alice@192.0.2.9>")
+    assert (answer.status, answer.lines("service-route")) == (403, [])
+
+
+@pytest.mark.parametrize("path", ["sip:edge@192.0.2.7;lr", "<tel:+1>", "<sip:edge@>", "<urn:x>"])
+async def test_a_path_that_leads_nowhere_is_refused(path: str) -> None:
+    w = await world(support_path=True)
+    answer = w.register("alice", "<sip:alice@192.0.2.9>", extra=f"Supported: path\nPath: {path}\n")
+    assert answer.status == (200 if path.startswith("sip:") else 400)
+    assert len(w.registry.contacts("PJSIP", "alice")) == (1 if path.startswith("sip:") else 0)
+
+
+OUTBOUND = '<sip:alice@192.0.2.9>;reg-id=1;+sip.instance="<urn:uuid:1>"'
+
+
+@pytest.mark.parametrize(
+    ("extra", "status"),
+    [
+        ("Path: <sip:edge@192.0.2.7;lr>\nRequire: outbound\n", 439),
+        ("Path: <sip:far@192.0.2.8;lr;ob>, <sip:edge@192.0.2.7;lr>\nRequire: outbound\n", 439),
+        ("Path: <sip:far@192.0.2.8;lr>, <sip:edge@192.0.2.7;lr;ob>\nRequire: outbound\n", 200),
+        ("Path: <sip:edge@192.0.2.7;lr>\n", 200),
+        ("Require: outbound\n", 200),
+    ],
+    ids=["no ob", "not at the first hop", "ob", "not insisted on", "no proxy"],
+)
+async def test_a_phone_that_insists_on_outbound_is_told_that_its_proxy_lacks_it(extra: str, status: int) -> None:
+    w = await world(support_path=True)
+    answer = w.register("alice", OUTBOUND, extra=f"Supported: path, outbound\n{extra}")
+    assert answer.status == status
+    assert len(w.registry.contacts("PJSIP", "alice")) == (status == 200)

@@ -171,8 +171,7 @@ async def test_one_that_can_not_even_begin_stops_nobody(error: Exception) -> Non
         world.streams[settings.name].append(stream)
         return cast(Stream, stream)
 
-    for account in world.technology._accounts.values():
-        account._open_stream = open_stream
+    world.technology._open_stream = open_stream
     await world.start()
     assert world.state("bad") is EndpointState.OFFLINE
     assert world.state("gateway") is EndpointState.ONLINE

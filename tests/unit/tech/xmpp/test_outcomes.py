@@ -6,7 +6,7 @@ import pytest
 
 from support.xmpp_world import XmppWorld, client, component
 from switchroom.tech.xmpp import outcomes
-from switchroom.tech.xmpp.limits import ACK_WAIT, RECEIPT_WAIT, RECONNECT_FIRST
+from switchroom.tech.xmpp.limits import ACK_WAIT, ASK_AFTER, RECEIPT_WAIT, RECONNECT_FIRST
 
 RECEIPT = "<message from='{}' to='gateway@localhost'><received xmlns='urn:xmpp:receipts' id='{}'/></message>"
 BOUNCE = (
@@ -171,11 +171,50 @@ async def test_while_the_first_connection_is_made_texts_wait_for_it() -> None:
     assert world.outcomes() == [("down", "failed", 503)]
 
 
-async def test_a_component_asks_itself() -> None:
+async def test_a_component_speaks_for_a_name() -> None:
     world = await XmppWorld(component()).start()
     world.send(sender="alice@sip.localhost")
-    text, question = world.stream("sip").posted
+    text, _question = world.stream("sip").posted
     assert text.get("from") == "alice@sip.localhost"
-    assert (question.get("from"), question.get("to")) == ("sip.localhost", "sip.localhost")
     await world.pass_time(RECEIPT_WAIT)
     assert world.outcomes() == [("hi", "delivered", 202)]
+
+
+async def test_who_sends_receipts_needs_no_question() -> None:
+    world = await XmppWorld(client()).start()
+    stream = world.stream()
+    stream.say(RECEIPT.format("romeo@localhost/phone", world.send()))
+    stream.posted.clear()
+    for number in range(5):
+        stream.say(RECEIPT.format("romeo@localhost/phone", world.send(body=str(number))))
+    await world.pass_time(100)
+    assert [e.get("type") for e in stream.posted[:5]] == ["chat"] * 5
+    # What follows are looks whether the server is there, one each KEEPALIVE.
+    assert len(stream.posted) == 5 + 2
+    assert [status for _, _, status in world.outcomes()] == [200] * 6
+
+
+async def test_a_receipt_that_does_not_come_is_asked_after() -> None:
+    world = await XmppWorld(client()).start()
+    stream = world.stream()
+    stream.say(RECEIPT.format("romeo@localhost/phone", world.send()))
+    stream.posted.clear()
+    world.send(body="lost")
+    assert [e.get("type") for e in stream.posted] == ["chat"]
+    await world.pass_time(ASK_AFTER)
+    assert [e.tag for e in stream.posted[1:]] == ["question"]
+    await world.pass_time(RECEIPT_WAIT)
+    assert world.outcomes()[1:] == [("lost", "delivered", 202)]
+
+
+async def test_a_receipt_that_does_not_come_because_the_server_is_gone() -> None:
+    world = await XmppWorld(client()).start()
+    stream = world.stream()
+    stream.say(RECEIPT.format("romeo@localhost/phone", world.send()))
+    world.send(body="lost")
+    stream.lose()
+    await world.pass_time(RECONNECT_FIRST)
+    world.stream().bind()
+    assert world.stream().texts() == ["lost"]
+    await world.pass_time(RECEIPT_WAIT)
+    assert world.outcomes()[1:] == [("lost", "delivered", 202)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xml.etree.ElementTree import fromstring, tostring
+from xml.etree.ElementTree import Element, fromstring
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from slixmpp.jid import JID
 
 from switchroom.tech.xmpp.limits import MAX_REASON
-from switchroom.tech.xmpp.stanza import Kind, Text, clean, read_message, refusal_stanza, text_stanza
+from switchroom.tech.xmpp.stanza import (
+    Kind,
+    Text,
+    clean,
+    greeting_stanza,
+    presence_stanza,
+    read_message,
+    receipt_stanza,
+    refusal_stanza,
+    text_stanza,
+)
 
 NS = "jabber:client"
 OWN = JID("gateway@localhost/asterisk-xmpp")
@@ -100,23 +110,53 @@ def test_the_reason_of_an_error_is_bounded() -> None:
     assert len(text.reason) == MAX_REASON
 
 
+def written(stanza: str) -> Element:
+    """A stanza as who gets it reads it."""
+    (element,) = fromstring(f"<stream xmlns='{NS}'>{stanza}</stream>")
+    return element
+
+
 def test_a_text_that_is_sent() -> None:
-    element = text_stanza(NS, "id1", "", "romeo@h", "a\x00\x07b\ud800 <&> \n\u202e😀")
+    element = written(text_stanza("id1", "", "romeo@h", "a\x00\x07b\ud800 <&> \n\u202e😀"))
     assert element.attrib == {"type": "chat", "to": "romeo@h", "id": "id1"}
     assert element.findtext(f"{{{NS}}}body") == "ab <&> \n\u202e😀"
     assert element.find("{urn:xmpp:receipts}request") is not None
 
 
 @given(st.text(st.characters(exclude_categories=())))
-def test_any_text_becomes_xml(text: str) -> None:
-    written = tostring(text_stanza(NS, "1", "", "romeo@h", text), encoding="utf-8")
-    read = fromstring(written).findtext(f"{{{NS}}}body")
-    assert read == clean(text).replace("\r\n", "\n").replace("\r", "\n") or (not read and not clean(text))
+def test_any_text_arrives_as_it_was(text: str) -> None:
+    assert (written(text_stanza("1", "", "romeo@h", text)).findtext(f"{{{NS}}}body") or "") == clean(text)
+
+
+@given(*[st.text(st.characters(exclude_categories=()))] * 3)
+def test_no_field_breaks_out(stanza_id: str, sender: str, to: str) -> None:
+    element = written(text_stanza(stanza_id, sender, to, "hi"))
+    assert (element.get("id"), element.get("from", ""), element.get("to")) == tuple(map(clean, (stanza_id, sender, to)))
+    assert [child.tag for child in element] == [f"{{{NS}}}body", "{urn:xmpp:receipts}request"]
+    receipt = written(receipt_stanza(stanza_id, sender, to, "chat"))
+    assert (receipt.get("from", ""), receipt.get("to", "")) == (clean(sender), clean(to))
+    assert [child.get("id", "") for child in receipt] == [clean(stanza_id)]
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_a_greeting(status: str) -> None:
+    element = written(greeting_stanza("away", status, -5))
+    found = {child.tag.rpartition("}")[2]: child.text for child in element}
+    assert found == {"show": "away", "priority": "-5"} | ({"status": clean(status) or None} if status else {})
+
+
+def test_a_presence() -> None:
+    assert presence_stanza() == "<presence/>"
+    assert written(presence_stanza("subscribed", "a@h", "b@h")).attrib == {
+        "type": "subscribed",
+        "from": "a@h",
+        "to": "b@h",
+    }
 
 
 def test_a_refusal() -> None:
     text = Text(Kind.TEXT, JID("r@h/p"), JID("alice@sip.h"), "7", "hi")
-    element = refusal_stanza(NS, text, "recipient-unavailable", "wait")
+    element = written(refusal_stanza(text, "recipient-unavailable", "wait"))
     assert element.attrib == {"type": "error", "to": "r@h/p", "from": "alice@sip.h", "id": "7"}
     back = read_message(element, NS, JID("r@h/p"))
     assert back is not None

@@ -20,6 +20,7 @@ from support.xmpp_server import MECHANISMS, PLAIN, SASL, SM, TLS, Connection, Sc
 from support.xmpp_world import client, component
 from switchroom.model.xmpp_settings import XmppAccountSettings
 from switchroom.tech.xmpp import stream as stream_module
+from switchroom.tech.xmpp.limits import CONFIRM_EVERY
 from switchroom.tech.xmpp.stanza import presence_stanza, text_stanza
 from switchroom.tech.xmpp.stream import Stream, open_stream
 
@@ -156,10 +157,10 @@ async def test_no_stranger_is_remembered() -> None:
             connection.send(f"<presence from='p{number}@h/x' to='a@sip.localhost'/>")
             connection.send(f"<message from='m{number}@h/x' to='a@sip.localhost'><body>x</body></message>")
 
-    async with connected(script, make=component) as (stream, recorder, _):
+    async with connected(script, make=component) as (stream, recorder, server):
         await until(lambda: len(recorder.messages) == 200, "all of them")
-        stream.post(presence_stanza(stream.namespace, "", "a@sip.localhost", "p1@h/x"))
-        await stream.waiting_queue.join()
+        stream.post(presence_stanza("", "a@sip.localhost", "p1@h/x"))
+        await until(lambda: 'to="p1@h/x"' in server.connections[0].said, "the presence")
         assert set(stream.roster) == {"sip.localhost"}
         assert len(stream.roster["sip.localhost"].keys()) == 0
 
@@ -318,7 +319,7 @@ async def test_a_server_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> N
     async with connected(script, make=component) as (stream, recorder, _):
         await recorder.until_bound()
         for _number in range(5000):
-            stream.post(text_stanza(stream.namespace, "1", "", "r@h", "x" * 10_000))
+            stream.post(text_stanza("1", "", "r@h", "x" * 10_000))
             await asyncio.sleep(0)
             if recorder.losses:
                 break
@@ -345,7 +346,7 @@ async def test_a_session_goes_on_after_the_connection_is_lost() -> None:
     async with connected(first, second) as (stream, recorder, server):
         await recorder.until_bound()
         await until(lambda: stream.resumable, "stream management")
-        stream.post(text_stanza(stream.namespace, "1", "", "r@h", "unconfirmed"))
+        stream.post(text_stanza("1", "", "r@h", "unconfirmed"))
         await recorder.loss()
         stream.open()
         await recorder.until_bound(2)
@@ -365,10 +366,111 @@ async def test_a_server_that_confirms_nothing(monkeypatch: pytest.MonkeyPatch) -
         await recorder.until_bound()
         await until(lambda: stream.resumable, "stream management")
         for number in range(30):
-            stream.post(text_stanza(stream.namespace, str(number), "", "r@h", "x"))
-            await stream.waiting_queue.join()
+            stream.post(text_stanza(str(number), "", "r@h", "x"))
         assert (await recorder.loss())[0] == "the server confirms nothing"
         assert not stream.resumable
+
+
+def managed(then: Script) -> Script:
+    """A server that counts stanzas."""
+
+    async def script(connection: Connection) -> None:
+        await connection.accept_client(f"<sm xmlns='{SM}'/>")
+        await connection.until("<enable")
+        connection.send(f"<enabled xmlns='{SM}' id='session1' resume='true'/>")
+        await then(connection)
+
+    return script
+
+
+async def test_a_server_that_counts_is_asked_by_its_count() -> None:
+    async def script(connection: Connection) -> None:
+        await connection.until('<r xmlns="urn:xmpp:sm:3"/>')
+        connection.send(f"<a xmlns='{SM}' h='1'/>")
+        await connection.until("second")
+        # Two were sent before the second question.
+        connection.send(f"<a xmlns='{SM}' h='1'/>")
+        await connection.until("third")
+        connection.send(f"<a xmlns='{SM}' h='2'/>")
+
+    async with connected(managed(script)) as (stream, recorder, server):
+        await recorder.until_bound()
+        stream.post(text_stanza("1", "", "r@h", "first"))
+        stream.ask("q1")
+        await until(lambda: recorder.answers[-1:] == ["q1"], "the first answer")
+        stream.post(text_stanza("2", "", "r@h", "second"))
+        stream.ask("q2")
+        stream.post(text_stanza("3", "", "r@h", "third"))
+        await until(lambda: recorder.answers[-2:] == ["q1", "q2"], "the second answer")
+        assert "<iq" not in server.connections[0].said.partition("<enable")[2]
+        assert stream.management is not None
+        assert stream.management.unconfirmed == 1
+
+
+async def test_a_server_that_counts_is_told_what_came() -> None:
+    async def script(connection: Connection) -> None:
+        connection.send("<message from='r@h'><body>hi</body></message><presence from='r@h'/><iq type='odd'/>")
+        connection.send(f"<r xmlns='{SM}'/><a xmlns='{SM}' h='0'/>")
+        await connection.until('<a xmlns="urn:xmpp:sm:3" h="3"/>')
+
+    async with connected(managed(script)) as (_, recorder, server):
+        await recorder.until_bound()
+        await until(lambda: 'h="3"' in server.connections[0].said, "the count")
+
+
+async def test_a_server_that_counts_is_asked_now_and_then() -> None:
+    async with connected(managed(Connection.farewell)) as (stream, recorder, server):
+        await recorder.until_bound()
+        for _ in range(CONFIRM_EVERY * 2 + 1):
+            stream.post(presence_stanza())
+        stream.post(presence_stanza("", "", "last@h"))
+        await until(lambda: "last@h" in server.connections[0].said, "all of it")
+        assert server.connections[0].said.count("<r ") == 2
+
+
+@pytest.mark.parametrize("count", ["1", "-1", "x", ""])
+async def test_a_server_that_confirms_what_was_never_sent(count: str) -> None:
+    async def script(connection: Connection) -> None:
+        connection.send(f"<a xmlns='{SM}' h='{count}'/>")
+        await connection.closed()
+
+    async with connected(managed(script)) as (stream, recorder, _):
+        assert (await recorder.loss())[0] == "the server confirms what was never sent"
+        assert not stream.resumable
+
+
+async def test_a_server_that_does_not_count_after_all() -> None:
+    async def script(connection: Connection) -> None:
+        await connection.accept_client(f"<sm xmlns='{SM}'/>")
+        await connection.until("<enable")
+        connection.send(f"<failed xmlns='{SM}'/>")
+        question = await connection.until("</iq>")
+        stanza_id = question.rpartition(' id="')[2].partition('"')[0]
+        connection.send(f"<iq type='result' id='{stanza_id}'/>")
+
+    async with connected(script) as (stream, recorder, _):
+        await recorder.until_bound()
+        stream.post(text_stanza("1", "", "r@h", "hi"))
+        stream.ask("q1")
+        await until(lambda: recorder.answers[-1:] == ["q1"], "the answer")
+        assert not stream.resumable
+
+
+async def test_a_component_asks_itself() -> None:
+    async def script(connection: Connection) -> None:
+        await connection.accept_component()
+        question = await connection.until("</iq>")
+        connection.send("<iq type='get' from='mallory@h' to='sip.localhost' id='q1'><ping xmlns='urn:xmpp:ping'/></iq>")
+        await connection.until('type="result"')
+        connection.send(question[question.index("<iq") :])
+
+    async with connected(script, make=component) as (stream, recorder, server):
+        await recorder.until_bound()
+        stream.ask("q1")
+        await until(lambda: recorder.answers == ["q1"], "its own question")
+        said = server.connections[0].said
+        assert '<iq type="get" to="sip.localhost" id="q1" from="sip.localhost">' in said
+        assert said.count("<iq") == 2
 
 
 async def test_nobody_hears_of_a_stream_that_was_discarded() -> None:

@@ -15,8 +15,9 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from switchroom.net.dns import Service, SystemBackend
+from switchroom.net.dns import Resolver
 from switchroom.net.limits import MAX_SYSTEM_LOOKUPS
+from switchroom.net.records import Pointer, Service, SystemBackend
 from switchroom.net.udp import UdpListener
 
 ZONE = {
@@ -25,7 +26,21 @@ ZONE = {
     ("four.example.", "A"): (300, ["192.0.2.3"]),
     ("_sip._udp.example.", "SRV"): (100, ["10 60 5070 a.example.", "10 40 5060 b.example."]),
     ("_sip._tcp.example.", "SRV"): (100, ["0 0 0 ."]),
+    ("hosted.example.", "NAPTR"): (
+        90,
+        [
+            '20 10 "s" "SIP+D2U" "" _sip._udp.example.',
+            '10 10 "S" "SIP+D2T" "" _sip._tcp.cluster.example.',
+            '1 1 "u" "E2U+sip" "!^.*$!sip:x@y!" .',
+            '1 1 "a" "SIPS+D2T" "" both.example.',
+        ],
+    ),
+    ("_sip._tcp.cluster.example.", "SRV"): (100, ["1 0 5070 alias.example.", "2 0 5071 both.example."]),
+    ("alias.example.", "CNAME"): (20, ["four.example."]),
 }
+
+#: What says for how long it holds that there is nothing: RFC 2308 section 5.
+SOA = dns.rrset.from_text("example.", 3600, "IN", "SOA", "ns.example. me.example. 1 2 3 4 45")
 
 
 class NameServer:
@@ -33,6 +48,7 @@ class NameServer:
 
     def __init__(self) -> None:
         self.broken: set[tuple[str, str]] = set()
+        self.asked: list[tuple[str, str]] = []
 
     async def open(self) -> None:
         self.listener = await UdpListener.open("127.0.0.1", 0, self._receive, after=lambda: None)
@@ -49,13 +65,23 @@ class NameServer:
         response = dns.message.make_response(query)
         response.flags |= dns.flags.RA
         key = (question.name.to_text().lower(), question.rdtype.name)
+        self.asked.append(key)
         if key in self.broken:
             response.set_rcode(dns.rcode.SERVFAIL)
         elif key in ZONE:
             ttl, values = ZONE[key]
             response.answer.append(dns.rrset.from_text_list(question.name, ttl, "IN", key[1], values))
-        elif not any(name == key[0] for name, _ in ZONE):
-            response.set_rcode(dns.rcode.NXDOMAIN)
+        elif (key[0], "CNAME") in ZONE:
+            ttl, (target,) = ZONE[key[0], "CNAME"]
+            response.answer.append(dns.rrset.from_text(question.name, ttl, "IN", "CNAME", target))
+            if (target, key[1]) in ZONE:
+                response.answer.append(
+                    dns.rrset.from_text_list(target, ZONE[target, key[1]][0], "IN", key[1], ZONE[target, key[1]][1])
+                )
+        else:
+            response.authority.append(SOA)
+            if not any(name == key[0] for name, _ in ZONE):
+                response.set_rcode(dns.rcode.NXDOMAIN)
         self.listener.send(response.to_wire(), host, port)
 
 
@@ -91,8 +117,38 @@ async def test_a_service_that_is_not_offered_is_a_dot(server: NameServer) -> Non
 
 async def test_no_record_is_an_empty_answer(server: NameServer) -> None:
     backend = SystemBackend(server.stub())
-    assert await backend.services("both.example") == ([], 0)
-    assert await backend.addresses("nobody.example") == ([], 0)
+    assert await backend.services("both.example") == ([], 45)
+    assert await backend.pointers("nobody.example") == ([], 45)
+    assert await backend.addresses("nobody.example") == ([], 45)
+
+
+async def test_half_an_answer_without_an_address_is_no_answer(server: NameServer) -> None:
+    server.broken.add(("_sip._udp.example.", "A"))
+    with pytest.raises(OSError, match="no answer about _sip"):
+        await SystemBackend(server.stub()).addresses("_sip._udp.example")
+
+
+async def test_pointers_to_servers_are_read_and_no_others(server: NameServer) -> None:
+    found, ttl = await SystemBackend(server.stub()).pointers("hosted.example")
+    assert set(found) == {
+        Pointer(20, 10, "sip+d2u", "_sip._udp.example"),
+        Pointer(10, 10, "sip+d2t", "_sip._tcp.cluster.example"),
+    }
+    assert ttl == 90
+
+
+async def test_an_alias_holds_for_the_shortest_of_its_times(server: NameServer) -> None:
+    assert await SystemBackend(server.stub()).addresses("alias.example") == (["192.0.2.3"], 20)
+
+
+async def test_from_a_domain_to_addresses(server: NameServer) -> None:
+    resolver = Resolver(SystemBackend(server.stub()))
+    found = await resolver.locate("hosted.example", None, ("udp", "tcp", "tls"))
+    assert found[0] == ("tcp", "192.0.2.3", 5070)
+    assert set(found[1:]) == {("tcp", host, 5071) for host in ("192.0.2.1", "192.0.2.2", "2001:db8::1")}
+    asked = len(server.asked)
+    await resolver.locate("hosted.example", None, ("udp", "tcp", "tls"))
+    assert len(server.asked) == asked
 
 
 async def test_a_server_that_fails_is_an_os_error(server: NameServer) -> None:

@@ -1,0 +1,253 @@
+"""Calls that pass through us: who is in each, where they are, and how far it got.
+
+A ``Call`` is what one request that makes a dialog leads to: one caller, and a ``Leg`` for every answer with a tag of
+its own (forks make several). A request inside a dialog is looked up by Call-ID and both tags.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from enum import Enum
+
+from switchroom.core.channels import Channels, ChannelState
+from switchroom.model.endpoint import EndpointId
+from switchroom.model.settings import SipEndpointSettings
+from switchroom.tech.sip.limits import MAX_CALLS, MAX_LEGS
+from switchroom.wire.sip.flow import Flow
+from switchroom.wire.sip.message import Request
+
+
+class CallState(Enum):
+    """How far a call is."""
+
+    #: No 2xx yet: what there are of dialogs are early.
+    EARLY = "early"
+    CONFIRMED = "confirmed"
+    ENDED = "ended"
+
+
+class Leg:
+    """One party of a dialog: who it is and how it is reached."""
+
+    __slots__ = (
+        "confirmed",
+        "cseq",
+        "direct",
+        "endpoint",
+        "flow",
+        "follows_contact",
+        "heard",
+        "routes",
+        "tag",
+        "target",
+    )
+
+    def __init__(self, endpoint: SipEndpointSettings, tag: str, flow: Flow, heard: float) -> None:
+        self.endpoint = endpoint
+        self.tag = tag
+        #: Where it spoke from, or was spoken to.
+        self.flow = flow
+        #: When something of the dialog came from it last, monotonic seconds.
+        self.heard = heard
+        #: Its Contact, as written: the remote target of the other side. Empty: not known.
+        self.target = ""
+        #: The route set towards it that lies behind us, the nearest first.
+        self.routes: tuple[str, ...] = ()
+        #: The number of the last request from it; 0: none came.
+        self.cseq = 0
+        #: Nobody stands between us and the phone.
+        self.direct = True
+        #: It is where its Contact says (a trunk), and not where it speaks from.
+        self.follows_contact = False
+        #: Of a called one: it answered with 2xx.
+        self.confirmed = False
+
+
+class Call:
+    """One call, until nothing is left of it."""
+
+    __slots__ = (
+        "call_id",
+        "caller",
+        "channel",
+        "channels",
+        "hung_up",
+        "legs",
+        "method",
+        "pending",
+        "session_expires",
+        "session_refresher",
+        "started",
+        "state",
+        "token",
+    )
+
+    def __init__(self, method: str, call_id: str, caller: Leg, token: str, started: float) -> None:
+        """``token`` is the user part of our Record-Route in it."""
+        self.method = method
+        self.call_id = call_id
+        self.caller = caller
+        self.token = token
+        self.started = started
+        self.state = CallState.EARLY
+        #: Called parties by their tag.
+        self.legs: dict[str, Leg] = {}
+        #: Tags of dialogs that were ended: a 2xx that comes again makes none of them anew.
+        self.hung_up: set[str] = set()
+        #: The caller's channel, and those of the called endpoints by name.
+        self.channel = ""
+        self.channels: dict[str, str] = {}
+        #: Whether its first request still has no final answer.
+        self.pending = True
+        #: Seconds of Session-Expires in the last 2xx (RFC 4028), 0: none; and who refreshes: ``uac`` or ``uas``.
+        self.session_expires = 0
+        self.session_refresher = ""
+
+    @property
+    def confirmed_legs(self) -> list[Leg]:
+        """The called parties that answered; usually one."""
+        return [leg for leg in self.legs.values() if leg.confirmed]
+
+
+class Calls:
+    """All calls of one technology, and their channels."""
+
+    def __init__(self, technology: str, channels: Channels) -> None:
+        self._technology = technology
+        self._channels = channels
+        #: By Call-ID and the caller's tag. More than one where a call passes through us several times (a spiral).
+        self._calls: dict[tuple[str, str], list[Call]] = {}
+        self._by_flow: dict[Flow, set[Call]] = {}
+        self._count = 0
+        #: Told of every call that is answered, and of every one that ends.
+        self.confirmed: Callable[[], None] = lambda: None
+        self.ended: Callable[[Call], None] = lambda call: None
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Call]:
+        for calls in list(self._calls.values()):
+            yield from list(calls)
+
+    @property
+    def full(self) -> bool:
+        return self._count >= MAX_CALLS
+
+    def open(self, call: Call) -> None:
+        self._calls.setdefault((call.call_id, call.caller.tag), []).append(call)
+        self._count += 1
+        self._tie(call, call.caller.flow)
+
+    def find(self, request: Request) -> Iterator[tuple[Call, Leg, Leg]]:
+        """The calls whose dialog a request is in (RFC 3261 12.2.2), with the sender's leg and the receiver's."""
+        call_id, from_tag, to_tag = request.call_id, request.from_.tag or "", request.to.tag or ""
+        for call in self._calls.get((call_id, from_tag), ()):
+            leg = call.legs.get(to_tag)
+            if leg is not None:
+                yield call, call.caller, leg
+        for call in self._calls.get((call_id, to_tag), ()):
+            leg = call.legs.get(from_tag)
+            if leg is not None:
+                yield call, leg, call.caller
+
+    # ---- how a call goes on
+
+    def leg(self, call: Call, endpoint: SipEndpointSettings, tag: str, flow: Flow, now: float) -> Leg | None:
+        """The leg of a called party that answered with this tag, made when it is new; None when there are too many."""
+        leg = call.legs.get(tag)
+        if leg is None and len(call.legs) < MAX_LEGS:
+            leg = call.legs[tag] = Leg(endpoint, tag, flow, now)
+            self._tie(call, flow)
+        return leg
+
+    def ring(self, call: Call, endpoint: str) -> None:
+        """A called endpoint gave its first provisional answer: both sides have a channel now."""
+        if call.state is CallState.ENDED or call.method != "INVITE":
+            return
+        if not call.channel:
+            call.channel = self._channels.open(self._id(call.caller.endpoint.name), ChannelState.CALLING)
+        if endpoint not in call.channels:
+            call.channels[endpoint] = self._channels.open(self._id(endpoint), ChannelState.RINGING)
+
+    def confirm(self, call: Call, leg: Leg) -> None:
+        """A called party answered with 2xx. A call that seemed over is one again: the 2xx crossed a CANCEL."""
+        if leg.confirmed or leg.tag in call.hung_up:
+            return
+        if call.state is CallState.ENDED:
+            self.open(call)
+        leg.confirmed = True
+        call.state = CallState.CONFIRMED
+        self.confirmed()
+        if call.method == "INVITE":
+            self.ring(call, leg.endpoint.name)
+            self._channels.turn(call.channel, ChannelState.UP)
+            self._channels.turn(call.channels[leg.endpoint.name], ChannelState.UP)
+
+    def silence(self, call: Call, endpoint: str) -> None:
+        """A called endpoint rings no longer, and did not answer."""
+        if not any(leg.confirmed and leg.endpoint.name == endpoint for leg in call.legs.values()):
+            channel = call.channels.pop(endpoint, "")
+            if channel:
+                self._channels.close(channel)
+
+    def hang_up(self, call: Call, leg: Leg) -> None:
+        """The dialog with one called party is over; the call, when it was the last one."""
+        if call.legs.pop(leg.tag, None) is None:
+            return
+        call.hung_up.add(leg.tag)
+        if not any(other.flow == leg.flow for other in (call.caller, *call.legs.values())):
+            self._untie(call, leg.flow)
+        self.silence(call, leg.endpoint.name)
+        self.settle(call)
+
+    def settle(self, call: Call) -> None:
+        """The call is over when nobody is asked any more and nobody has answered."""
+        if not call.pending and not call.confirmed_legs:
+            self.end(call)
+
+    def end(self, call: Call) -> None:
+        """Nothing is left of the call; harmless when repeated."""
+        if call.state is CallState.ENDED:
+            return
+        call.state = CallState.ENDED
+        key = (call.call_id, call.caller.tag)
+        self._calls[key].remove(call)
+        if not self._calls[key]:
+            del self._calls[key]
+        self._count -= 1
+        for leg in (call.caller, *call.legs.values()):
+            self._untie(call, leg.flow)
+        for channel in (call.channel, *call.channels.values()):
+            if channel:
+                self._channels.close(channel)
+        call.channel = ""
+        call.channels.clear()
+        self.ended(call)
+
+    # ---- connections
+
+    def move(self, call: Call, leg: Leg, flow: Flow) -> None:
+        """A party speaks from elsewhere now."""
+        before, leg.flow = leg.flow, flow
+        if all(other.flow != before for other in (call.caller, *call.legs.values())):
+            self._untie(call, before)
+        self._tie(call, flow)
+
+    def on_flow(self, flow: Flow) -> list[Call]:
+        """The calls of which a party is on this connection."""
+        return list(self._by_flow.get(flow, ()))
+
+    def _tie(self, call: Call, flow: Flow) -> None:
+        if flow.reliable:
+            self._by_flow.setdefault(flow, set()).add(call)
+
+    def _untie(self, call: Call, flow: Flow) -> None:
+        calls = self._by_flow.get(flow)
+        if calls is not None:
+            calls.discard(call)
+            if not calls:
+                del self._by_flow[flow]
+
+    def _id(self, endpoint: str) -> EndpointId:
+        return EndpointId(self._technology, endpoint)

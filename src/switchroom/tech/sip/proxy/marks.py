@@ -1,0 +1,66 @@
+"""What is written into requests that pass, so that they are known again: in our Record-Route, and in our Via branch.
+
+Both are signed with a secret of this process. Nobody else can make them, and they tell nothing.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from hashlib import blake2s
+from hmac import compare_digest
+from typing import Final
+
+from switchroom.wire.sip.errors import SipError
+from switchroom.wire.sip.headers import parse_via
+from switchroom.wire.sip.message import Request
+
+#: 96 bits; their Base64 has no padding.
+_BYTES: Final = 12
+
+
+class Marks:
+    """Signs with one secret."""
+
+    def __init__(self, secret: bytes, node: str) -> None:
+        """``node`` stands in each of our Via branches, see ``wire.sip.stack.Stack``."""
+        self._secret = blake2s(secret, person=b"proxy").digest()
+        self._branch = f".{node}."
+        self._node = node
+
+    def route(self, call_id: str, tag: str) -> str:
+        """The user part of our Record-Route in a call, from its Call-ID and the caller's tag: who shows it in a Route
+        has seen the dialog (in place of the flow token of RFC 5626 5.3; the flows are in the table of calls).
+        """
+        return self._sign(f"route {len(call_id)} {call_id}{tag}")
+
+    def matches(self, shown: str, token: str) -> bool:
+        """Whether what somebody shows is this token; takes as long for any that is not."""
+        return compare_digest(shown.encode("utf-8", "surrogateescape"), token.encode())
+
+    def loop(self, request: Request) -> str:
+        """The end of our branch (RFC 3261 16.6 step 8, RFC 5393 4.2.1): all that decides where a request goes. It
+        comes back the same when a request loops, and another when it spirals, as its Request-URI has changed.
+        """
+        parts = (
+            request.target,
+            *request.lines("route"),
+            request.call_id,
+            request.from_.tag or "",
+            request.to.tag or "",
+            str(request.cseq.number),
+        )
+        return "-" + self._sign("loop " + "".join(f"{len(part)} {part}" for part in parts))
+
+    def has_looped(self, request: Request, mark: str) -> bool:
+        """Whether a Via of ours says that this very request has been here (RFC 3261 16.3 step 4)."""
+        vias = request.vias_raw
+        if len(vias) < 2:
+            return False
+        try:
+            return any((parse_via(via).branch or "").endswith(mark) for via in vias)
+        except SipError:
+            return False
+
+    def _sign(self, text: str) -> str:
+        data = text.encode("utf-8", "surrogateescape")
+        return urlsafe_b64encode(blake2s(data, key=self._secret, digest_size=_BYTES).digest()).decode()

@@ -1,0 +1,409 @@
+"""The stateful proxy (RFC 3261 16): what is passed on, to whom, and what is written into it.
+
+Three ways in: a request outside any dialog from an endpoint that proved who it is (``call``, ``forward``), a request
+inside a dialog that is in the table of calls (``find``, ``pass_on``, ``acknowledged``), and CANCEL. Answers come back
+by ``answered``. What bodies and other headers hold is nobody's business here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+from switchroom.core.channels import Channels
+from switchroom.core.ports import Clock
+from switchroom.core.schedule import Schedule
+from switchroom.model.endpoint import Contact
+from switchroom.model.errors import EndpointNotFound, InvalidParameter, NoContact
+from switchroom.model.settings import SipEndpointSettings
+from switchroom.tech.sip.answer import Answer
+from switchroom.tech.sip.directory import Directory
+from switchroom.tech.sip.driver import Driver
+from switchroom.tech.sip.exchange import Exchanges, NextHop, Outcome
+from switchroom.tech.sip.limits import MAX_BREADTH, MAX_HOPS, MAX_REDIRECT_CONTACTS, RETRY_AFTER
+from switchroom.tech.sip.names import Target, qvalue, request_uri
+from switchroom.tech.sip.outbound import is_direct
+from switchroom.tech.sip.proxy.branch import Branch, Header, Record
+from switchroom.tech.sip.proxy.calls import Call, Calls, Leg
+from switchroom.tech.sip.proxy.context import Means, ResponseContext
+from switchroom.tech.sip.proxy.dialogs import CallContext, DialogContext, target_of
+from switchroom.tech.sip.proxy.identity import asserted, withheld
+from switchroom.tech.sip.proxy.marks import Marks
+from switchroom.tech.sip.proxy.targets import Targets
+from switchroom.tech.sip.proxy.ways import Ways
+from switchroom.tech.sip.transports import Transports
+from switchroom.wire.sip.digest import parse_credentials
+from switchroom.wire.sip.errors import SipError
+from switchroom.wire.sip.events import RequestReceived
+from switchroom.wire.sip.flow import Flow
+from switchroom.wire.sip.headers import parse_name_addr, parse_number
+from switchroom.wire.sip.message import Request, Response
+from switchroom.wire.sip.sanity import check
+from switchroom.wire.sip.stack import Stack
+from switchroom.wire.sip.write import received_vias
+
+#: Requests that make a dialog (RFC 3261 12.1, RFC 6665 4.1.2.4, RFC 3515 2.4.4).
+_MAKE_DIALOGS = frozenset({"INVITE", "SUBSCRIBE", "REFER"})
+
+#: Headers that are written anew, or end here.
+_OURS = frozenset({"via", "route", "max-forwards", "max-breadth", "content-length", "p-asserted-identity"})
+_CREDENTIALS = frozenset({"authorization", "proxy-authorization"})
+
+Found = tuple[Call, Leg, Leg]
+
+
+class Proxy:
+    """Passes requests on, and answers back."""
+
+    def __init__(
+        self,
+        technology: str,
+        driver: Driver,
+        directory: Directory,
+        targets: Targets,
+        exchanges: Exchanges,
+        transports: Transports,
+        stack: Stack,
+        channels: Channels,
+        schedule: Schedule,
+        clock: Clock,
+        marks: Marks,
+        answer: Callable[[RequestReceived, Answer], None],
+        *,
+        serial: bool,
+    ) -> None:
+        """``serial``: contacts are called one after another, the preferred first, and not at once."""
+        self._driver = driver
+        self._directory = directory
+        self._targets = targets
+        self._exchanges = exchanges
+        self._transports = transports
+        self._stack = stack
+        self._schedule = schedule
+        self._clock = clock
+        self._marks = marks
+        self._serial = serial
+        self.ways = Ways(exchanges, transports)
+        self._means = Means(stack, exchanges, schedule, clock, answer, directory.general.timer_b)
+        self.calls = Calls(technology, channels)
+        #: INVITEs that wait for an answer, by their server transaction.
+        self._contexts: dict[str, ResponseContext] = {}
+
+    # ---- outside dialogs
+
+    def call(self, incoming: RequestReceived, endpoint: SipEndpointSettings) -> Answer | None:
+        """An INVITE of an endpoint to another one, or to a number behind a trunk."""
+        proven = bool(endpoint.auth) and not self._driver.trusts(incoming, endpoint)
+        try:
+            targets = self._targets.find(incoming.request.uri, proven=proven)
+        except NoContact:
+            return Answer(480)
+        except EndpointNotFound:
+            return Answer(404)
+        return self.forward(incoming, endpoint, targets)
+
+    def forward(
+        self, incoming: RequestReceived, endpoint: SipEndpointSettings, targets: Sequence[Target]
+    ) -> Answer | None:
+        """Passes a request outside any dialog on to all targets; None: its answer comes from there.
+
+        Raises:
+            SipError: a header that decides where it goes can not be understood.
+        """
+        request = incoming.request
+        refusal = self._refusal(request)
+        if refusal is not None:
+            return refusal
+        if _strange_routes(self._own_routes_removed(request, "")):
+            return Answer(403, (), "No Route There From Here")
+        mark = self._marks.loop(request)
+        if self._marks.has_looped(request, mark):
+            return Answer(482)
+        breadth = _breadth(request)
+        if breadth < (1 if self._serial else len(targets)):
+            return Answer(440)
+        if self.calls.full:
+            return Answer(503, [("Retry-After", str(RETRY_AFTER))], stateless=True)
+        ways = [(target, hop) for target in targets if (hop := self._way_to(target)) is not None]
+        if not ways:
+            return Answer(480)
+        self._stack.begin(incoming, incoming.received_at)
+        context = self._context(incoming, endpoint)
+        context.withheld = withheld(endpoint, (target.endpoint for target, _ in ways))
+        share = breadth if self._serial else breadth // len(ways)
+        headers = [*_hops(request, share), *self._carried(request, endpoint)]
+        record = self._record(incoming, context)
+        branches = []
+        for target, hop in self._ordered(ways):
+            branch = self._branch(context, target, hop, [*headers, *asserted(request, endpoint, target.endpoint, hop)])
+            branch.mark, branch.record = mark, record
+            branches.append(branch)
+        if request.method == "INVITE":
+            self._contexts[incoming.transaction] = context
+            context.released = self._release
+        context.begin(branches, serial=self._serial)
+        return None
+
+    def _refusal(self, request: Request) -> Answer | None:
+        """RFC 3261 16.3 steps 3 and 5."""
+        if request.max_forwards == 0:
+            return Answer(483)
+        required = request.all("proxy-require")
+        return Answer(420, [("Unsupported", ", ".join(required))]) if required else None
+
+    def _way_to(self, target: Target) -> NextHop | None:
+        try:
+            return self._exchanges.route(target.endpoint, target.uri, target.contact)
+        except InvalidParameter:
+            return None
+
+    def _ordered(self, ways: list[tuple[Target, NextHop]]) -> list[tuple[Target, NextHop]]:
+        """One after another: the preferred first, of equals the latest (docs/rulings.md 8)."""
+        if not self._serial:
+            return ways
+        return sorted(ways, key=lambda way: _preference(way[0].contact))
+
+    def _context(self, incoming: RequestReceived, endpoint: SipEndpointSettings) -> ResponseContext:
+        request, flow = incoming.request, incoming.flow
+        vias = received_vias(request, flow.host, flow.port)
+        if request.method not in _MAKE_DIALOGS:
+            return ResponseContext(self._means, incoming, vias)
+        caller = Leg(endpoint, request.from_.tag or "", flow, incoming.received_at)
+        caller.target = target_of(request)
+        caller.routes = tuple(request.all("record-route"))
+        caller.direct = is_direct(incoming)
+        caller.follows_contact = self._directory.by_source(flow.host, flow.port) == endpoint.name
+        caller.cseq = request.cseq.number
+        token = self._marks.route(request.call_id, caller.tag)
+        call = Call(request.method, request.call_id, caller, token, incoming.received_at)
+        self.calls.open(call)
+        return CallContext(self._means, incoming, vias, self.calls, call, partial(self._redirected, set()))
+
+    def _record(self, incoming: RequestReceived, context: ResponseContext) -> Record | None:
+        if not isinstance(context, CallContext):
+            return None
+        scheme = "sips" if incoming.request.uri.scheme == "sips" else "sip"
+        arrived = self._transports.listeners.get(incoming.flow.local)
+        return (context.call.token, scheme, arrived, incoming.flow.host) if arrived is not None else None
+
+    def _branch(self, context: ResponseContext, target: Target, hop: NextHop, headers: Sequence[Header]) -> Branch:
+        request, endpoint = context.incoming.request, target.endpoint
+        uri = request_uri(target.uri, endpoint)
+        branch = Branch(request.method, uri, context.vias, headers, request.body, endpoint, hop, context)
+        branch.contact = target.contact
+        return branch
+
+    def _redirected(self, seen: set[str], context: CallContext, branch: Branch, response: Response) -> list[Branch]:
+        """Branches to the contacts of a 3xx (16.7 step 4), where the endpoint's settings allow it: endpoints and trunks
+        of ours alone, each once.
+        """
+        if "invite" not in branch.endpoint.follow_redirect_methods:
+            return []
+        request = context.incoming.request
+        seen.add(branch.target)
+        found = []
+        try:
+            contacts = sorted(response.contacts, key=qvalue, reverse=True)
+            caller = context.call.caller.endpoint
+            headers = [*_hops(request, 1), *self._carried(request, caller)]
+            for contact in contacts[:MAX_REDIRECT_CONTACTS]:
+                for target in self._targets.find(contact.uri, proven=True):
+                    hop = self._way_to(target)
+                    if hop is None or len(seen) >= MAX_REDIRECT_CONTACTS:
+                        continue
+                    identity = asserted(request, caller, target.endpoint, hop)
+                    further = self._branch(context, target, hop, [*headers, *identity])
+                    if further.target not in seen:
+                        seen.add(further.target)
+                        further.mark, further.record = branch.mark, branch.record
+                        found.append(further)
+        except (SipError, EndpointNotFound):
+            return found
+        return found
+
+    def _release(self, context: ResponseContext) -> None:
+        self._contexts.pop(context.incoming.transaction, None)
+
+    # ---- inside dialogs
+
+    def find(self, request: Request, flow: Flow) -> Found | None:
+        """The dialog a request is in, when it comes from a party of it: from where that party speaks, or with the Route
+        we gave it (SECURITY.md S14).
+        """
+        candidates = list(self.calls.find(request))
+        for found in candidates:
+            if found[1].flow == flow:
+                return found
+        for found in candidates:
+            sender = found[1].flow
+            if not (flow.reliable or sender.reliable) and sender.host == flow.host:
+                return found
+        if candidates:
+            shown = _top_route_user(request)
+            for found in candidates:
+                if self._marks.matches(shown, found[0].token):
+                    return found
+        return None
+
+    def pass_on(self, found: Found, incoming: RequestReceived) -> Answer | None:
+        """A request inside a dialog goes to the other party, wherever its Request-URI says; None: the answer comes from
+        there.
+        """
+        request = incoming.request
+        try:
+            refusal = self._refusal(request)
+            if refusal is not None:
+                return refusal
+            branch = self._within(found, request, incoming.flow)
+        except SipError as error:
+            return Answer(error.status or 400, (), error.reason)
+        except InvalidParameter:
+            return Answer(430)
+        self._stack.begin(incoming, incoming.received_at)
+        context = DialogContext(self._means, incoming, branch.vias, self.calls, found)
+        context.withheld = withheld(found[1].endpoint, [found[2].endpoint])
+        branch.context = context
+        if request.method == "INVITE":
+            self._contexts[incoming.transaction] = context
+            context.released = self._release
+        context.begin([branch])
+        return None
+
+    def acknowledged(self, request: Request, flow: Flow) -> None:
+        """The ACK to a 2xx goes the way of its dialog, and nobody answers it."""
+        if check(request) is not None or request.max_forwards == 0:
+            return
+        found = self.find(request, flow)
+        if found is None:
+            return
+        try:
+            branch = self._within(found, request, flow)
+        except (SipError, InvalidParameter):
+            return
+        self._exchanges.start(branch, _ignore)
+
+    def _within(self, found: Found, request: Request, flow: Flow) -> Branch:
+        """The request as it goes on to the other party.
+
+        Raises:
+            SipError: 403: a Route that is not of this dialog; 400: one that can not be understood.
+            InvalidParameter: the other party can not be reached any more.
+        """
+        call, sender, receiver = found
+        routes = self._own_routes_removed(request, call.token)
+        if _strange_routes(routes, receiver.routes):
+            raise SipError(403, "A Route Outside The Dialog")
+        hop = self.ways.to(receiver)
+        sender.heard = self._clock.monotonic()
+        sender.cseq = max(sender.cseq, request.cseq.number)
+        if sender.flow != flow:
+            self.calls.move(call, sender, flow)
+        target = request.target
+        if target != receiver.target and receiver.target and self._transports.names_us(request.uri):
+            target = receiver.target
+        vias = received_vias(request, flow.host, flow.port)
+        headers = [*_hops(request, 0), *self._carried(request, sender.endpoint)]
+        return Branch(request.method, target, vias, headers, request.body, receiver.endpoint, hop, None)
+
+    # ---- ends
+
+    def cancel(self, incoming: RequestReceived) -> Answer:
+        """CANCEL is answered at once, and sent to all that still ring (RFC 3261 16.10)."""
+        if not incoming.cancels:
+            return Answer(481, stateless=True)
+        context = self._contexts.get(incoming.cancels)
+        if context is not None:
+            if context.incoming.flow.host != incoming.flow.host:
+                return Answer(481, stateless=True)
+            context.cancel()
+        return Answer(200)
+
+    def answered(self, branch: Branch, response: Response, flow: Flow) -> None:
+        """An answer to a request that was passed on."""
+        context = branch.context
+        if context is None:
+            return
+        if response.status < 200:
+            context.provisional(branch, response, flow)
+            return
+        if response.status < 300:
+            context.success(branch, response, flow)
+        self._exchanges.answered(branch, response)
+
+    def disconnected(self, flow: Flow) -> None:
+        """A connection is closed: who waited on it for the answer to an INVITE can not be given it any more, so nobody
+        needs to ring. Calls that were answered are looked after by ``liveness``.
+        """
+        for context in [context for context in self._contexts.values() if context.incoming.flow == flow]:
+            context.cancel()
+
+    # ---- what goes on and what does not
+
+    def _carried(self, request: Request, sender: SipEndpointSettings) -> Iterator[Header]:
+        """The headers that go on as they came, in their order."""
+        for key, name, value in request.fields:
+            if key in _OURS or (key in _CREDENTIALS and self._is_for_us(value, sender)):
+                continue
+            yield name, value
+
+    def _is_for_us(self, value: str, sender: SipEndpointSettings) -> bool:
+        """Whether credentials are for a realm of ours: they go no further (RFC 3261 22.3)."""
+        try:
+            realm = parse_credentials(value).realm
+        except SipError:
+            return False
+        return any(credential.realm == realm for credential in self._directory.credentials(sender))
+
+    def _own_routes_removed(self, request: Request, token: str) -> list[str]:
+        """The Route values that are left for others (16.4). There are two of ours where a dialog changes transports."""
+        routes = request.all("route")
+        for _ in range(2):
+            if not routes:
+                break
+            uri = parse_name_addr(routes[0]).uri
+            if not (token and self._marks.matches(uri.user or "", token)) and not self._transports.names_us(uri):
+                break
+            del routes[0]
+        return routes
+
+
+def _ignore(outcome: Outcome) -> None:
+    """Nobody waits for what becomes of an ACK."""
+
+
+def _strange_routes(left: Sequence[str], known: Sequence[str] = ()) -> bool:
+    """Whether a Route leads where no dialog of ours does: nobody is relayed there."""
+    if not left:
+        return False
+    if not known:
+        return True
+    there, here = parse_name_addr(left[0]).uri, parse_name_addr(known[0]).uri
+    return (there.host, there.port) != (here.host, here.port)
+
+
+def _top_route_user(request: Request) -> str:
+    try:
+        routes = request.all("route")
+        return parse_name_addr(routes[0]).uri.user or "" if routes else ""
+    except SipError:
+        return ""
+
+
+def _breadth(request: Request) -> int:
+    """RFC 5393 5.3.3.1: what is left of Max-Breadth."""
+    text = request.first("max-breadth")
+    return MAX_BREADTH if text is None else min(MAX_BREADTH, parse_number(text, "Max-Breadth"))
+
+
+def _hops(request: Request, breadth: int) -> list[Header]:
+    """Max-Forwards one less, and Max-Breadth as it is shared out; 0: as it came."""
+    hops = request.max_forwards
+    headers = [("Max-Forwards", str(MAX_HOPS if hops is None else hops - 1))]
+    shown = request.first("max-breadth") if not breadth else str(breadth)
+    if shown is not None:
+        headers.append(("Max-Breadth", shown))
+    return headers
+
+
+def _preference(contact: Contact | None) -> tuple[float, float]:
+    return (-contact.q, -contact.registered) if contact is not None else (0.0, 0.0)

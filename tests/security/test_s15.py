@@ -1,0 +1,246 @@
+"""S15: a referral leads to endpoints and trunks of ours alone, comes from who proved it, and no oftener than by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from support.sip_world import SERVER, Sent, SipWorld, aor, auth, authorized, phone, reply, request, settings
+from switchroom.core.security import Offence
+from switchroom.tech.sip.limits import REFERRAL_WINDOW, REFERRALS_PER_WINDOW
+from switchroom.wire.sip.message import Response
+
+PHONE = "192.0.2.9:5090"
+CAROL = "192.0.2.5:5060"
+
+
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[list[dict[str, object]]]:
+    with structlog.testing.capture_logs() as lines:
+        yield lines  # type: ignore[misc]
+
+
+async def world() -> SipWorld:
+    w = await SipWorld(
+        settings(
+            phone("alice"),
+            phone("bob"),
+            phone("carol"),
+            phone("away"),
+            phone("open", auth=()),
+            phone("trunk", auth=()),
+            aors=[
+                *(aor("alice"), aor("bob", contact=("sip:bob@192.0.2.6",)), aor("away"), aor("open")),
+                *(aor("carol", contact=(f"sip:carol@{CAROL}",)), aor("trunk", contact=("sip:gw@198.51.100.9",))),
+            ],
+            auths=[auth("alice"), auth("bob"), auth("carol"), auth("away")],
+            domain_aliases={"alias.example": "example.org"},
+        )
+    ).start()
+    w.sent()
+    return w
+
+
+def referral(
+    refer_to: str | None = f"Refer-To: <sip:bob@{SERVER}>\n", *, user: str = "alice", to: str = "carol", extra: str = ""
+) -> str:
+    headers = f"{refer_to or ''}Contact: <sip:{user}@{PHONE}>\n{extra}"
+    return request("REFER", user, target=f"sip:{to}@{SERVER}", to=f"<sip:{to}@{SERVER}>", extra=headers)
+
+
+def proven(w: SipWorld, text: str, user: str = "alice") -> list[Sent]:
+    (challenge,) = w.receive(text, PHONE)
+    assert challenge.response.status == 401
+    return w.receive(authorized(text, challenge.response, user), PHONE)
+
+
+def status(sent: list[Sent]) -> int:
+    """Of the one answer; anything sent to somebody else fails the test."""
+    (only,) = sent
+    assert only.to == ("192.0.2.9", 5090)
+    return only.response.status
+
+
+# ---- what passes
+
+
+@pytest.mark.parametrize(
+    "refer_to",
+    [
+        f"<sip:bob@{SERVER}>",
+        f"<sip:bob@{SERVER}:5060;transport=udp>",
+        f'"Bob B" <sip:bob@{SERVER}>',
+        f"sip:bob@{SERVER}",
+        "<sip:bob@alias.example>",
+        "<sip:+4930123@198.51.100.9>",
+        "<sip:+4930123@198.51.100.9:5060;user=phone>",
+    ],
+)
+async def test_what_names_an_endpoint_or_a_trunk_passes_as_it_came(
+    refer_to: str, logged: list[dict[str, object]]
+) -> None:
+    w = await world()
+    (passed,) = proven(w, referral(f"Refer-To: {refer_to}\n"))
+    assert passed.to == ("192.0.2.5", 5060)
+    assert passed.request.method == "REFER"
+    assert passed.request.first("refer-to") == refer_to
+    assert passed.request.first("authorization") is None
+    assert passed.request.lines("record-route")
+    assert any(line["event"] == "a referral is passed on" and line["endpoint"] == "alice" for line in logged)
+
+
+def notify(passed: Sent, cseq: int, fragment: str, state: str = "active") -> str:
+    r = passed.request
+    routes = "".join(f"Route: {route}\n" for route in r.all("record-route"))
+    body = f"SIP/2.0 {fragment}\r\n"
+    return (
+        f"NOTIFY sip:alice@{PHONE} SIP/2.0\nVia: SIP/2.0/UDP {CAROL};branch=z9hG4bKn{cseq}\n{routes}"
+        f"Max-Forwards: 70\nFrom: <sip:carol@{SERVER}>;tag=phone\nTo: {r.first('from')}\nCall-ID: {r.call_id}\n"
+        f"CSeq: {cseq} NOTIFY\nEvent: refer\nSubscription-State: {state}\nContent-Type: message/sipfrag\n"
+        f"Content-Length: {len(body)}\n\n{body}"
+    )
+
+
+async def test_the_answer_and_the_notifies_come_back_to_who_referred() -> None:
+    w = await world()
+    (passed,) = proven(w, referral())
+    routes = "".join(f"Record-Route: {route}\n" for route in passed.request.all("record-route"))
+    (answer,) = w.receive(reply(passed, 202, f"Contact: <sip:carol@{CAROL}>\n{routes}"), CAROL)
+    assert (answer.to, answer.response.status) == (("192.0.2.9", 5090), 202)
+    for n, (fragment, state) in enumerate((("100 Trying", "active"), ("200 OK", "terminated;reason=noresource")), 1):
+        told = [s for s in w.receive(notify(passed, n, fragment, state), CAROL) if not isinstance(s.message, Response)]
+        assert [(s.to, s.request.method) for s in told] == [(("192.0.2.9", 5090), "NOTIFY")]
+        assert fragment.encode() in told[0].request.body
+        (ok,) = w.receive(reply(told[0]), PHONE)
+        assert (ok.to, ok.response.status) == (("192.0.2.5", 5060), 200)
+    (gone,) = w.receive(notify(passed, 3, "200 OK"), CAROL)
+    assert gone.response.status in (401, 407, 481)
+
+
+# ---- what does not
+
+
+@pytest.mark.parametrize(
+    "refer_to",
+    [
+        *("<tel:+900123456>", "<tel:bob>", "<mailto:bob@example.org>", "<http://example.org/>", "<cid:x@y>"),
+        *("<sip:+900123456@premium.example>", "<sip:bob@evil.example>", "<sips:bob@evil.example>"),
+        *(f"<sip:bob@{SERVER}:5080>", "<sip:bob@192.0.2.7>", "<sip:bob@127.0.0.1>", "<sip:bob@[::1]>"),
+        *("<sip:+900@198.51.100.9:5099>", "<sip:198.51.100.9>"),
+        f"<sip:bob@{SERVER}?Replaces=abc%3Bto-tag%3D1%3Bfrom-tag%3D2>",
+        f"<sip:bob@{SERVER}?Route=%3Csip:evil.example%3Blr%3E>",
+        *(f"<sip:bob@{SERVER};method=BYE>", f"<sip:bob@{SERVER};method=INVITE>", f"<sip:bob@{SERVER};METHOD=BYE>"),
+        *(f"<sip:bob@{SERVER};maddr=203.0.113.9>", f"<sip:bob@{SERVER};lr>", f"<sip:bob:secret@{SERVER}>"),
+        *(f"<sip:carol@{SERVER}>", "<sip:carol@alias.example>", f"<sip:c%61rol@{SERVER}>"),
+    ],
+)
+async def test_what_leads_elsewhere_is_refused_and_told(refer_to: str, logged: list[dict[str, object]]) -> None:
+    w = await world()
+    assert status(proven(w, referral(f"Refer-To: {refer_to}\n"))) == 403
+    w.pass_time(1)
+    events = [line for line in logged if line["event"] == "security event"]
+    assert [(e["offence"], e["source"], e["account"]) for e in events] == [
+        (Offence.REFUSED_REFER_TO.value, "192.0.2.9", "alice")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ("", 400),
+        (f"Refer-To: <sip:bob@{SERVER}>, <tel:+900>\n", 400),
+        ("Refer-To: <\n", 400),
+        ("Refer-To: bob\n", 400),
+        (f"Refer-To: sip:bob@{SERVER}?Replaces=x\n", 400),
+        (f"Refer-To: <sip:nobody@{SERVER}>\n", 404),
+        (f"Refer-To: <sip:{SERVER}>\n", 404),
+        (f"Refer-To: <sip:%FF@{SERVER}>\n", 400),
+    ],
+)
+async def test_what_is_not_one_refer_to_is_refused(headers: str, code: int) -> None:
+    assert status(proven(await world(), referral(headers))) == code
+
+
+@pytest.mark.parametrize("second", [f"Refer-To: <sip:bob@{SERVER}>", "r: <tel:+900>"])
+async def test_several_refer_to_are_none(second: str) -> None:
+    w = await world()
+    assert status(w.receive(referral(f"Refer-To: <sip:bob@{SERVER}>\n{second}\n"), PHONE)) == 400
+
+
+@pytest.mark.parametrize(("to", "code"), [("nobody", 404), ("away", 480), ("alice", 403)])
+async def test_who_is_not_there_is_not_referred(to: str, code: int) -> None:
+    """And nobody refers themselves: it would come back."""
+    w = await world()
+    w.register("alice", f"<sip:alice@{PHONE}>", source=PHONE)
+    w.sent()
+    assert status(proven(w, referral(to=to))) == code
+
+
+async def test_another_phone_of_ones_own_may_be_referred() -> None:
+    w = await world()
+    w.register("alice", f"<sip:alice@{PHONE}>", source=PHONE)
+    w.register("alice", "<sip:desk@192.0.2.44>", source="192.0.2.44:5060")
+    w.sent()
+    w.register("alice", f"<sip:alice@{PHONE}>", source=PHONE)
+    w.sent()
+    (passed,) = proven(w, referral(to="alice"))
+    assert passed.to == ("192.0.2.44", 5060)
+
+
+@pytest.mark.parametrize("by", [f"<sip:bob@{SERVER}>", "<sip:boss@evil.example>", "<tel:+1>", f"<sip:{SERVER}>"])
+async def test_nobody_refers_in_the_name_of_another(by: str) -> None:
+    assert status(proven(await world(), referral(extra=f"Referred-By: {by}\n"))) == 403
+
+
+async def test_who_refers_may_say_so() -> None:
+    (passed,) = proven(await world(), referral(extra=f"Referred-By: <sip:alice@{SERVER}>\n"))
+    assert passed.request.first("referred-by") == f"<sip:alice@{SERVER}>"
+
+
+# ---- who refers
+
+
+@pytest.mark.parametrize("user", ["alice", "stranger"])
+async def test_without_a_password_nothing_passes(user: str) -> None:
+    w = await world()
+    assert status(w.receive(referral(user=user), PHONE)) == 401
+    (challenge,) = w.receive(text := referral(user=user), PHONE)
+    assert status(w.receive(authorized(text, challenge.response, user, "wrong"), PHONE)) == 401
+
+
+@pytest.mark.parametrize("user", ["open", "trunk"])
+async def test_who_is_known_by_name_or_address_alone_refers_nobody(user: str) -> None:
+    assert status((await world()).receive(referral(user=user), PHONE)) == 403
+
+
+async def test_a_to_tag_is_no_way_around() -> None:
+    w = await world()
+    text = referral().replace(f"To: <sip:carol@{SERVER}>", f"To: <sip:carol@{SERVER}>;tag=guess")
+    assert status(proven(w, text)) == 481
+
+
+# ---- how often
+
+
+async def test_an_account_refers_so_often_and_no_more_until_its_time_has_passed() -> None:
+    w = await world()
+    for _ in range(REFERRALS_PER_WINDOW):
+        assert proven(w, referral())[0].request.method == "REFER"
+    (refused,) = proven(w, referral())
+    assert refused.response.status == 503
+    assert refused.response.first("retry-after") == str(int(REFERRAL_WINDOW))
+    # Somebody else still may.
+    (passed,) = proven(w, referral(user="bob", refer_to=f"Refer-To: <sip:alice@{SERVER}>\n"), "bob")
+    assert passed.request.method == "REFER"
+    w.pass_time(REFERRAL_WINDOW)
+    assert any(not isinstance(s.message, Response) for s in proven(w, referral()))
+
+
+async def test_a_thousand_at_once_cost_a_thousand_answers_and_no_memory() -> None:
+    w = await world()
+    for _ in range(1_000):
+        proven(w, referral("Refer-To: <tel:+900>\n"))
+    assert len(w.sip._proxy.calls) == 0

@@ -1,0 +1,504 @@
+"""``fallback = invite``: a phone that takes no REFER outside a dialog is called and referred inside one."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.sip_world import SERVER, Sent, SipWorld, aor, auth, phone, reply, settings
+from switchroom.model.message import Fallback, ReferralState
+from switchroom.tech.sip.limits import CALL_LINGERS, FALLBACK_PATIENCE, MAX_FORKS, RING_LIFE, SUBSCRIPTION_LIFE
+from switchroom.wire.sip.message import Response
+
+CAROL = "192.0.2.5:5091"
+CONTACT = f"Contact: <sip:carol@{CAROL}>\n"
+OFFER = "v=0\no=- 1 1 IN IP4 192.0.2.5\ns=-\nc=IN IP4 192.0.2.5\nt=0 0\nm=audio 4000 RTP/AVP 0\na=sendrecv\n"
+SDP = "Content-Type: application/sdp\n"
+
+
+async def world() -> SipWorld:
+    w = await SipWorld(
+        settings(
+            phone("alice", auth=()),
+            phone("carol", auth=(), outbound_auth=("carol",)),
+            aors=[aor("alice", contact=("sip:al@192.0.2.4:5090",)), aor("carol", contact=(f"sip:carol@{CAROL}",))],
+            auths=[auth("carol", realm="*")],
+        )
+    ).start()
+    w.sent()
+    return w
+
+
+def refer(w: SipWorld, headers: dict[str, str] | None = None, fallback: Fallback = Fallback.INVITE) -> Sent:
+    w.referrals.refer("pjsip:carol", "alice", "alice", headers or {}, fallback=fallback)
+    (sent,) = w.sent()
+    assert sent.request.method == "REFER"
+    return sent
+
+
+def called(w: SipWorld, status: int = 405, headers: dict[str, str] | None = None) -> Sent:
+    """The INVITE that a refusal leads to."""
+    (invite,) = w.receive(reply(refer(w, headers), status), CAROL)
+    assert invite.request.method == "INVITE"
+    return invite
+
+
+def takes(w: SipWorld, invite: Sent, tag: str = "phone", extra: str = "") -> list[Sent]:
+    """What leaves when the phone is picked up."""
+    text = reply(invite, 200, f"{CONTACT}{SDP}{extra}", OFFER).replace("tag=phone", f"tag={tag}")
+    return w.receive(text, CAROL)
+
+
+def referred(w: SipWorld) -> tuple[Sent, Sent]:
+    """INVITE and REFER of a call in which the phone took the referral."""
+    invite = called(w)
+    ack, inside = takes(w, invite)
+    assert (ack.request.method, inside.request.method) == ("ACK", "REFER")
+    assert w.receive(reply(inside, 202), CAROL) == []
+    return invite, inside
+
+
+_branches = iter(range(1, 10_000))
+
+
+def ask(invite: Sent, method: str, *, cseq: int = 1, extra: str = "", body: str = "", tag: str = "phone") -> str:
+    """A request of the phone's inside the call."""
+    r = invite.request
+    return (
+        f"{method} sip:alice@{SERVER}:5060 SIP/2.0\nVia: SIP/2.0/UDP {CAROL};branch=z9hG4bKp{next(_branches)}\n"
+        f"Max-Forwards: 70\nFrom: <sip:carol@192.0.2.5>;tag={tag}\nTo: {r.first('from')}\nCall-ID: {r.call_id}\n"
+        f"CSeq: {cseq} {method}\n{extra}Content-Length: {len(body)}\n\n{body}"
+    )
+
+
+def notify(invite: Sent, fragment: str, state: str = "active;expires=60", cseq: int = 1) -> str:
+    extra = f"Event: refer\nSubscription-State: {state}\nContent-Type: message/sipfrag\n"
+    return ask(invite, "NOTIFY", cseq=cseq, extra=extra, body=f"{fragment}\r\n")
+
+
+def answer(w: SipWorld, text: str) -> Response:
+    """The first thing that leaves."""
+    return w.receive(text, CAROL)[0].response
+
+
+def progress(w: SipWorld) -> list[tuple[ReferralState, int]]:
+    return [(report.state, report.status_code) for report in w.progress]
+
+
+def nothing_left(w: SipWorld) -> bool:
+    """Whether memory and schedule are as they were before, once what may still come has come."""
+    w.pass_time(2 * CALL_LINGERS + 1)
+    referring = w.sip._referring
+    return not (referring._subscriptions or referring._tied or w.sip._referring._calls._calls or len(w.schedule))
+
+
+# ---- when a phone is called
+
+
+@pytest.mark.parametrize("status", [403, 405, 481, 489, 501, 603])
+async def test_a_phone_that_refuses_is_called(status: int) -> None:
+    w = await world()
+    r = called(w, status).request
+    assert r.target == f"sip:carol@{CAROL}"
+    assert r.first("contact") == "<sip:alice@192.0.2.1:5060>"
+    assert r.first("content-type") == "application/sdp"
+    assert b"\r\na=inactive\r\n" in r.body
+    assert not r.to.tag
+    assert progress(w) == [(ReferralState.SENT, 0)]
+
+
+@pytest.mark.parametrize("status", [400, 404, 410, 480, 486, 500, 503, 600])
+async def test_a_phone_that_is_not_there_or_busy_is_not_called(status: int) -> None:
+    w = await world()
+    assert w.receive(reply(refer(w), status), CAROL) == []
+    assert progress(w)[1:] == [(ReferralState.FAILED, status)]
+    assert nothing_left(w)
+
+
+async def test_without_being_asked_nobody_is_called() -> None:
+    w = await world()
+    assert w.receive(reply(refer(w, fallback=Fallback.NONE), 405), CAROL) == []
+    assert progress(w)[1:] == [(ReferralState.FAILED, 405)]
+
+
+async def test_a_phone_that_takes_the_referral_is_not_called() -> None:
+    w = await world()
+    assert w.receive(reply(refer(w), 202), CAROL) == []
+    assert w.pass_time(60) == []
+    assert progress(w)[1:] == [(ReferralState.ACCEPTED, 202)]
+
+
+async def test_a_phone_that_is_silent_is_called_before_the_transaction_gives_up() -> None:
+    w = await world()
+    first = refer(w)
+    sent = w.pass_time(FALLBACK_PATIENCE + 0.1)
+    assert [s.request.method for s in sent] == ["REFER", "REFER", "REFER", "INVITE"]
+    takes(w, sent[-1])
+    # Referred inside the call: the first REFER is not repeated any more, a late answer to it means nothing.
+    assert w.receive(reply(first, 202), CAROL) == []
+    assert progress(w) == [(ReferralState.SENT, 0), (ReferralState.SENT, 200)]
+
+
+async def test_a_late_yes_ends_the_call_that_nobody_took() -> None:
+    w = await world()
+    first = refer(w)
+    invite = w.pass_time(FALLBACK_PATIENCE + 0.1)[-1]
+    w.receive(reply(invite, 180), CAROL)
+    (cancel,) = w.receive(reply(first, 202), CAROL)
+    assert cancel.request.method == "CANCEL"
+    assert progress(w)[1:] == [(ReferralState.SENT, 180), (ReferralState.ACCEPTED, 202)]
+
+
+async def test_a_late_no_changes_nothing() -> None:
+    w = await world()
+    first = refer(w)
+    w.pass_time(FALLBACK_PATIENCE + 0.1)
+    assert w.receive(reply(first, 603), CAROL) == []
+    assert progress(w) == [(ReferralState.SENT, 0)]
+
+
+async def test_headers_that_tell_how_to_ring_are_in_the_call_too() -> None:
+    w = await world()
+    given = {"Alert-Info": "<urn:a>;info=alert-autoanswer", "X-Case": "7", "Refer-Sub": "true", "Replaces": "a;b=c"}
+    invite = called(w, headers=given)
+    assert invite.request.first("alert-info") == given["Alert-Info"]
+    assert invite.request.first("x-case") == "7"
+    assert invite.request.first("refer-sub") is None
+    assert invite.request.first("replaces") is None
+    _, inside = takes(w, invite)
+    assert inside.request.first("refer-sub") == "true"
+
+
+# ---- the call
+
+
+async def test_the_phone_is_referred_inside_the_call_and_let_go() -> None:
+    w = await world()
+    invite = called(w)
+    assert w.receive(reply(invite, 180), CAROL) == []
+    ack, inside = takes(w, invite)
+    r = invite.request
+    assert ack.request.method == "ACK"
+    assert ack.request.cseq.number == r.cseq.number
+    assert ack.request.via.branch != r.via.branch
+    assert inside.request.method == "REFER"
+    assert inside.request.cseq.number == r.cseq.number + 1
+    assert (inside.request.call_id, inside.request.to.tag) == (r.call_id, "phone")
+    assert inside.request.first("refer-to") == "<sip:al@192.0.2.4:5090>"
+    assert inside.request.from_.tag == r.from_.tag
+    w.receive(reply(inside, 202), CAROL)
+    for n, fragment in enumerate(("100 Trying", "180 Ringing"), 1):
+        (ok,) = w.receive(notify(invite, f"SIP/2.0 {fragment}", cseq=n), CAROL)
+        assert ok.response.status == 200
+    (ok,) = w.receive(notify(invite, "SIP/2.0 200 OK", "terminated;reason=noresource", 3), CAROL)
+    assert ok.response.status == 200
+    (bye,) = w.pass_time(0)
+    assert (bye.request.method, bye.request.cseq.number) == ("BYE", inside.request.cseq.number + 1)
+    w.receive(reply(bye), CAROL)
+    assert progress(w) == [
+        (ReferralState.SENT, 0),
+        (ReferralState.SENT, 180),
+        (ReferralState.SENT, 200),
+        (ReferralState.ACCEPTED, 202),
+        (ReferralState.TRYING, 100),
+        (ReferralState.RINGING, 180),
+        (ReferralState.ANSWERED, 200),
+    ]
+    assert nothing_left(w)
+
+
+async def test_requests_go_the_way_the_answer_tells() -> None:
+    w = await world()
+    w.addresses.known["moved.example"] = ["192.0.2.77"]
+    ack, inside = takes(w, called(w), extra="Record-Route: <sip:192.0.2.66:5070;lr>, <sip:192.0.2.67;lr>\n")
+    for sent in (ack, inside):
+        assert sent.to == ("192.0.2.67", 5060)
+        assert sent.request.lines("route") == ["<sip:192.0.2.67;lr>", "<sip:192.0.2.66:5070;lr>"]
+        assert sent.request.target == f"sip:carol@{CAROL}"
+
+
+async def test_the_call_is_acknowledged_as_often_as_it_is_answered() -> None:
+    w = await world()
+    invite = called(w)
+    takes(w, invite)
+    (ack,) = takes(w, invite)
+    assert ack.request.method == "ACK"
+    assert progress(w)[-1] == (ReferralState.SENT, 200)
+
+
+async def test_other_forks_are_taken_and_ended() -> None:
+    w = await world()
+    invite = called(w)
+    takes(w, invite)
+    ack, bye = takes(w, invite, "other")
+    assert (ack.request.method, bye.request.method) == ("ACK", "BYE")
+    assert (ack.request.to.tag, bye.request.to.tag) == ("other", "other")
+    assert [s.request.method for s in takes(w, invite, "other")] == ["ACK"]
+    more = [len(takes(w, invite, f"t{n}")) for n in range(MAX_FORKS + 3)]
+    assert more.count(2) == MAX_FORKS - 1
+    assert more[-1] == 0
+
+
+@pytest.mark.parametrize(("code", "header"), [(401, "WWW-Authenticate"), (407, "Proxy-Authenticate")])
+async def test_challenges_are_answered_and_the_ack_has_the_proof(code: int, header: str) -> None:
+    w = await world()
+    challenge = f'{header}: Digest realm="phone", nonce="n{code}", algorithm=MD5, qop="auth"\n'
+    ack, invite = w.receive(reply(called(w), code, challenge), CAROL)
+    assert (ack.request.method, invite.request.method) == ("ACK", "INVITE")
+    proof = "authorization" if code == 401 else "proxy-authorization"
+    assert invite.request.first(proof)
+    assert invite.request.cseq.number == 2
+    ack, inside = takes(w, invite)
+    assert ack.request.first(proof) == invite.request.first(proof)
+    assert ack.request.cseq.number == 2
+    # The REFER is challenged in turn; its repetition has the next number of the dialog, and so has the BYE.
+    (again,) = w.receive(reply(inside, code, challenge), CAROL)
+    assert (inside.request.cseq.number, again.request.cseq.number) == (3, 4)
+    w.receive(reply(again, 603), CAROL)
+    (bye,) = w.pass_time(0)
+    assert (bye.request.method, bye.request.cseq.number) == ("BYE", 5)
+
+
+@pytest.mark.parametrize("status", [404, 480, 486, 488, 503, 603])
+async def test_a_phone_that_refuses_the_call_too_is_a_failure(status: int) -> None:
+    w = await world()
+    (ack,) = w.receive(reply(called(w), status), CAROL)
+    assert ack.request.method == "ACK"
+    assert progress(w)[1:] == [(ReferralState.FAILED, status)]
+    assert nothing_left(w)
+
+
+async def test_a_phone_that_is_silent_to_the_call_too_is_a_failure() -> None:
+    w = await world()
+    called(w)
+    w.pass_time(33)
+    assert progress(w)[1:] == [(ReferralState.FAILED, 408)]
+    assert nothing_left(w)
+
+
+async def test_a_phone_that_rings_for_ever_is_given_up() -> None:
+    w = await world()
+    invite = called(w)
+    w.receive(reply(invite, 180), CAROL)
+    (cancel,) = w.pass_time(RING_LIFE + 0.1)
+    assert cancel.request.method == "CANCEL"
+    assert progress(w)[1:] == [(ReferralState.SENT, 180), (ReferralState.FAILED, 487)]
+    w.receive(reply(cancel), CAROL)
+    (ack,) = w.receive(reply(invite, 487), CAROL)
+    assert ack.request.method == "ACK"
+    assert nothing_left(w)
+
+
+async def test_a_phone_that_is_picked_up_too_late_is_let_go_at_once() -> None:
+    w = await world()
+    invite = called(w)
+    w.receive(reply(invite, 180), CAROL)
+    w.pass_time(RING_LIFE + 0.1)
+    ack, bye = takes(w, invite)
+    assert (ack.request.method, bye.request.method) == ("ACK", "BYE")
+    assert progress(w)[-1] == (ReferralState.FAILED, 487)
+
+
+async def test_an_answer_that_no_ack_can_be_sent_to_is_a_failure() -> None:
+    w = await world()
+    assert w.receive(reply(called(w), 200, SDP, OFFER), CAROL) == []
+    assert progress(w)[1:] == [(ReferralState.FAILED, 502)]
+    assert nothing_left(w)
+
+
+@pytest.mark.parametrize("status", [405, 481, 603])
+async def test_a_phone_that_refuses_inside_the_call_is_let_go(status: int) -> None:
+    w = await world()
+    _, inside = takes(w, called(w))
+    w.receive(reply(inside, status), CAROL)
+    (bye,) = w.pass_time(0)
+    assert bye.request.method == "BYE"
+    assert progress(w)[-1] == (ReferralState.FAILED, status)
+    w.receive(reply(bye), CAROL)
+    assert nothing_left(w)
+
+
+async def test_without_a_subscription_the_phone_is_let_go_at_once() -> None:
+    w = await world()
+    _, inside = takes(w, called(w))
+    w.receive(reply(inside, 202, "Refer-Sub: false\n"), CAROL)
+    (bye,) = w.pass_time(0)
+    assert bye.request.method == "BYE"
+    assert progress(w)[-1] == (ReferralState.ACCEPTED, 202)
+
+
+@pytest.mark.parametrize(
+    ("fragment", "state"), [("200 OK", ReferralState.ANSWERED), ("486 Busy", ReferralState.FAILED)]
+)
+async def test_the_end_of_the_referral_is_the_end_of_the_call(fragment: str, state: ReferralState) -> None:
+    """Even where the phone forgets to end its subscription."""
+    w = await world()
+    invite, _ = referred(w)
+    w.receive(notify(invite, f"SIP/2.0 {fragment}"), CAROL)
+    (bye,) = w.pass_time(0)
+    assert bye.request.method == "BYE"
+    assert progress(w)[-1][0] is state
+    assert answer(w, notify(invite, f"SIP/2.0 {fragment}", "terminated", 2)).status == 200
+    assert answer(w, notify(invite, f"SIP/2.0 {fragment}", "terminated", 3)).status == 481
+
+
+async def test_a_subscription_that_never_ends_is_ended_with_the_call() -> None:
+    w = await world()
+    referred(w)
+    sent = w.pass_time(SUBSCRIPTION_LIFE + 1)
+    assert sent[0].request.method == "BYE"
+    assert progress(w)[-1] == (ReferralState.ACCEPTED, 202)
+    assert nothing_left(w)
+
+
+# ---- what the phone does inside the call
+
+
+async def test_a_phone_that_hangs_up_is_still_heard() -> None:
+    w = await world()
+    invite, _ = referred(w)
+    assert answer(w, ask(invite, "BYE")).status == 200
+    assert answer(w, ask(invite, "INFO", cseq=2)).status == 481
+    assert answer(w, notify(invite, "SIP/2.0 200 OK", "terminated", 3)).status == 200
+    assert progress(w)[-1] == (ReferralState.ANSWERED, 200)
+    assert w.pass_time(1) == []
+    assert nothing_left(w)
+
+
+async def test_byes_that_cross() -> None:
+    w = await world()
+    invite, _ = referred(w)
+    w.receive(notify(invite, "SIP/2.0 200 OK", "terminated"), CAROL)
+    w.pass_time(0)
+    assert answer(w, ask(invite, "BYE", cseq=2)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "extra", "body", "status"),
+    [
+        ("INFO", "", "", 200),
+        ("INFO", "Info-Package: x\n", "", 469),
+        ("OPTIONS", "", "", 200),
+        ("UPDATE", CONTACT, "", 200),
+        ("UPDATE", CONTACT + SDP, OFFER, 200),
+        ("UPDATE", CONTACT + SDP, "junk", 488),
+        ("UPDATE", CONTACT + "Content-Type: text/plain\n", "junk", 415),
+        ("UPDATE", "Contact: <tel:+1>\n", "", 400),
+        ("UPDATE", CONTACT + "Content-Type: ///\n", "junk", 400),
+        ("INVITE", CONTACT + SDP, "junk", 488),
+        ("PRACK", "", "", 481),
+        ("MESSAGE", "", "", 405),
+        ("REFER", CONTACT + "Refer-To: <sip:x@y>\n", "", 405),
+        ("SUBSCRIBE", CONTACT + "Event: refer\n", "", 405),
+        ("ODD", "", "", 405),
+        ("INFO", "Require: nothing\n", "", 420),
+        ("NOTIFY", "Event: presence\n", "", 489),
+    ],
+)
+async def test_requests_inside_the_call(method: str, extra: str, body: str, status: int) -> None:
+    w = await world()
+    invite, _ = referred(w)
+    assert answer(w, ask(invite, method, extra=extra, body=body)).status == status
+
+
+async def test_requests_out_of_order_are_refused() -> None:
+    w = await world()
+    invite, _ = referred(w)
+    assert answer(w, ask(invite, "INFO", cseq=9)).status == 200
+    assert answer(w, ask(invite, "INFO", cseq=8)).status == 500
+
+
+@pytest.mark.parametrize("tag", ["", "guess"])
+async def test_who_does_not_know_both_tags_is_not_in_the_call(tag: str) -> None:
+    w = await world()
+    invite, _ = referred(w)
+    text = ask(invite, "BYE")
+    theirs = text.replace(";tag=phone", f";tag={tag}" if tag else "")
+    assert answer(w, theirs).status == 481
+    ours = text.replace(f"tag={invite.request.from_.tag}", f"tag={tag}" if tag else "x").replace("z9hG4bKp", "z9hG4bKq")
+    assert answer(w, ours).status in (401, 481)
+    assert answer(w, ask(invite, "INFO", cseq=2)).status == 200
+
+
+async def test_the_session_stays_inactive_whatever_the_phone_offers() -> None:
+    w = await world()
+    invite, _ = referred(w)
+    response = answer(w, ask(invite, "INVITE", extra=CONTACT + SDP, body=OFFER))
+    assert response.status == 200
+    assert response.first("contact") == invite.request.first("contact")
+    assert b"m=audio 9 RTP/AVP 0\r\n" in response.body
+    assert b"a=inactive" in response.body
+    w.receive(ask(invite, "ACK"), CAROL)
+    offered = answer(w, ask(invite, "INVITE", cseq=2, extra=CONTACT))
+    assert b"m=audio 9 RTP/AVP 0 8 101\r\n" in offered.body
+
+
+async def test_a_200_is_repeated_until_its_ack_comes() -> None:
+    """RFC 3261 13.3.1.4: by the transaction user, at T1, 2*T1, up to T2."""
+    w = await world()
+    invite, _ = referred(w)
+    text = ask(invite, "INVITE", extra=CONTACT + SDP, body=OFFER)
+    w.receive(text, CAROL)
+    assert [s.response.status for s in w.pass_time(3.6)] == [200, 200, 200]
+    w.receive(ask(invite, "ACK", cseq=7), CAROL)
+    assert len(w.pass_time(4)) == 1
+    w.receive(ask(invite, "ACK"), CAROL)
+    assert w.pass_time(31) == []
+
+
+async def test_a_call_whose_ack_never_comes_is_ended() -> None:
+    w = await world()
+    invite, _ = referred(w)
+    w.receive(ask(invite, "INVITE", extra=CONTACT + SDP, body=OFFER), CAROL)
+    sent = w.pass_time(33)
+    assert [s.message for s in sent if isinstance(s.message, Response) and s.response.status != 200] == []
+    assert sent[-1].request.method == "BYE"
+
+
+# ---- where phones are
+
+
+async def test_a_phone_behind_nat_is_reached_where_its_registration_came_from() -> None:
+    w = await SipWorld(
+        settings(
+            phone("alice", auth=()),
+            phone("erin", rewrite_contact=True),
+            aors=[aor("alice", contact=("sip:al@192.0.2.4:5090",)), aor("erin")],
+            auths=[auth("erin")],
+        )
+    ).start()
+    w.register("erin", "<sip:erin@10.0.0.7:5060>", source="198.51.100.7:40000")
+    w.sent()
+    w.referrals.refer("pjsip:erin", "alice", "alice", {}, fallback=Fallback.INVITE)
+    (first,) = w.sent()
+    (invite,) = w.receive(reply(first, 501), "198.51.100.7:40000")
+    text = reply(invite, 200, f"Contact: <sip:erin@10.0.0.7:5060>\n{SDP}", OFFER)
+    for sent in w.receive(text, "198.51.100.7:40000"):
+        assert sent.to == ("198.51.100.7", 40000)
+        assert sent.request.target == "sip:erin@10.0.0.7:5060"
+
+
+async def test_a_phone_can_not_send_us_anywhere() -> None:
+    """SECURITY.md S16: its Contact names an address that no packet may go to."""
+    w = await world()
+    assert w.receive(reply(called(w), 200, f"Contact: <sip:x@169.254.169.254>\n{SDP}", OFFER), CAROL) == []
+    assert progress(w)[-1][0] is ReferralState.FAILED
+    assert w.pass_time(1) == []
+
+
+async def test_all_phones_are_let_go_when_the_server_stops() -> None:
+    w = await world()
+    referred(w)
+    rings = called(w)
+    w.receive(reply(rings, 180), CAROL)
+    await w.sip.stop()
+    assert [s.request.method for s in w.sent()] == ["BYE", "CANCEL"]
+
+
+async def test_calls_to_one_phone_do_not_know_each_other() -> None:
+    w = await world()
+    first, second = called(w), called(w)
+    assert first.request.call_id != second.request.call_id
+    takes(w, first)
+    takes(w, second)
+    assert answer(w, ask(first, "BYE")).status == 200
+    assert answer(w, ask(second, "INFO")).status == 200

@@ -49,9 +49,11 @@ class VirtualClock:
 
     def __init__(self) -> None:
         self.now = 1000.0
+        #: What the wall clock was set to beside the monotonic one.
+        self.offset = 1_700_000_000.0
 
     def wall(self) -> float:
-        return 1_700_000_000.0 + self.now
+        return self.offset + self.now
 
     def monotonic(self) -> float:
         return self.now

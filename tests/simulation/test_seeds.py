@@ -16,6 +16,7 @@ FOUND = {
     504: "what waited again did so behind younger messages",
     511: "a contact that was gone for a while was given up for good",
     594: "a contact that came back was sent the next message while the last one was under way",
+    3206: "a message under way to a contact that was gone overtook an older one that had to wait",
 }
 
 

@@ -79,16 +79,21 @@ class Dispatch:
         write: Callable[[MessageRecord, Sequence[int] | None], None],
         wait: Callable[[MessageRecord], None],
         room: Callable[[Key], None],
+        oldest: Callable[[Key], float],
     ) -> None:
         """``write`` keeps and tells a change of a message, with the deliveries that changed (None: it is told
         alone, for it is nothing that must survive), ``wait`` takes a message that must wait again, ``room``
-        hears of a destination that may have another message open.
+        hears of a destination that may have another message open, ``oldest`` tells the sequence of the first message
+        that waits for a destination.
         """
         self._technologies = technologies
         self._clock = clock
         self._write = write
         self._wait = wait
         self._room = room
+        self._oldest = oldest
+        #: Messages that may go to more contacts once all older ones do, by destination.
+        self._behind: dict[Key, dict[str, Open]] = {}
         self._open: dict[str, Open] = {}
         #: Undelivered messages by destination.
         self._windows: dict[Key, dict[str, Open]] = {}
@@ -132,6 +137,8 @@ class Dispatch:
                 window = self._windows[key] = {}
             window[record.id] = entry
         self._spread(entry, planned)
+        if self._behind:
+            self.join(key)
 
     def reopen(self, record: MessageRecord) -> Opened:
         """Opens a message that waited, or that an earlier run of the server left unfinished."""
@@ -297,6 +304,7 @@ class Dispatch:
         if window is not None and window.pop(entry.record.id, None) is not None:
             if not window:
                 del self._windows[entry.key]
+                self._behind.pop(entry.key, None)
             self._room(entry.key)
 
     # ---- contacts come and go
@@ -331,18 +339,40 @@ class Dispatch:
         record = entry.record
         planned: Sequence[Delivery] = ()
         if record.state is not DELIVERED:
+            if record.sequence > self._oldest(entry.key):
+                # An attempt at a contact that is gone kept it here while older ones went to wait: they go first.
+                if entry.lanes:
+                    self._behind.setdefault(entry.key, {})[record.id] = entry
+                else:
+                    self._put_back(entry)
+                return
             try:
                 planned = self._plan(record)
             except NoContact:
                 if record.offline and not entry.lanes:
-                    record.state = QUEUED
-                    del self._open[record.id]
-                    self._wait(record)
-                    self._leave_window(entry)
+                    self._put_back(entry)
                     return
             except DomainError as error:
                 self._refuse(record, error)
         self._spread(entry, planned)
+
+    def _put_back(self, entry: Open) -> None:
+        entry.record.state = QUEUED
+        del self._open[entry.record.id]
+        self._wait(entry.record)
+        self._leave_window(entry)
+
+    def join(self, key: Key) -> None:
+        """What stood behind messages that waited goes on, as far as none of them waits any more."""
+        for message_id, entry in list(self._behind.get(key, {}).items()):
+            if entry.record.sequence > self._oldest(key):
+                continue
+            behind = self._behind[key]
+            del behind[message_id]
+            if not behind:
+                del self._behind[key]
+            if self._open.get(message_id) is entry:
+                self.reroute(entry)
 
     # ---- ending what has not begun
 

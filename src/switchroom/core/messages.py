@@ -105,8 +105,12 @@ class Messages:
         self._terms = terms
         self._make_id = make_id
         self._addresses = addresses
-        self._dispatch = Dispatch(technologies, clock, schedule, self._write, self._wait_again, self._flush)
-        self._waiting = Waiting(journal, schedule, clock, self._dispatch.has_room, self._dispatch.reopen)
+        self._dispatch = Dispatch(
+            technologies, clock, schedule, self._write, self._wait_again, self._flush, self._oldest_waiting
+        )
+        self._waiting = Waiting(
+            journal, schedule, clock, self._dispatch.has_room, self._dispatch.reopen, self._dispatch.join
+        )
         self._expiry = Expiry(schedule, clock, self._expire, self._lives, self._unfinished)
         self._accepting: dict[str, _Accepting] = {}
         #: Contacts that came so far: whether one came while a message was being kept.
@@ -406,6 +410,7 @@ class Messages:
             raise Conflict(f"The message is {record.state.value}")
         else:
             self._end_waiting(record, MessageState.CANCELLED)
+            self._dispatch.join(key_of(record))
         await self._journal.confirm()
         return record
 
@@ -423,6 +428,9 @@ class Messages:
     def _wait_again(self, record: MessageRecord) -> None:
         self._waiting.add(key_of(record), record.id, record.sequence)
         self._write(record, range(len(record.deliveries)))
+
+    def _oldest_waiting(self, key: Key) -> float:
+        return self._waiting.oldest(key)
 
     def _flush(self, key: Key) -> None:
         if self._started:
@@ -486,6 +494,7 @@ class Messages:
         if self._dispatch.get(message_id) is not None:
             self._dispatch.end_queued(message_id, MessageState.EXPIRED)
         elif self._waiting.remove(key, message_id):
+            self._dispatch.join(key)
             self._lapsed.append(message_id)
             if not self._lapsing:
                 self._lapsing = True

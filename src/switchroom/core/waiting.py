@@ -8,6 +8,7 @@ is, and a destination with thousands of them delays nobody.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from enum import Enum
 
@@ -40,13 +41,17 @@ class Waiting:
         clock: Clock,
         has_room: Callable[[Key], bool],
         open_message: Callable[[MessageRecord], Opened],
+        passed: Callable[[Key], None],
     ) -> None:
-        """``has_room`` tells whether one more message of a key may be open, ``open_message`` opens it."""
+        """``has_room`` tells whether one more message of a key may be open, ``open_message`` opens it, ``passed``
+        hears that the first of a key had ended before its turn.
+        """
         self._journal = journal
         self._schedule = schedule
         self._clock = clock
         self._has_room = has_room
         self._open = open_message
+        self._passed = passed
         #: Ids by sequence; dictionaries, so that one can leave from the middle.
         self._queues: dict[Key, dict[str, int]] = {}
         self._total = 0
@@ -61,6 +66,11 @@ class Waiting:
         """Messages that wait for ``key``."""
         queue = self._queues.get(key)
         return len(queue) if queue is not None else 0
+
+    def oldest(self, key: Key) -> float:
+        """The sequence of the first that waits for ``key``; infinite when none does."""
+        queue = self._queues.get(key)
+        return next(iter(queue.values())) if queue is not None else math.inf
 
     def has(self, key: Key, message_id: str) -> bool:
         return message_id in self._queues.get(key, ())
@@ -122,6 +132,7 @@ class Waiting:
             sequence = queue[message_id]
             self.remove(key, message_id)
             if record is None or record.over:
+                self._passed(key)
                 continue
             if self._open(record) is Opened.NOWHERE:
                 self.add(key, message_id, sequence)

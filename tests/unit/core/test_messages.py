@@ -294,6 +294,42 @@ async def test_it_waits_for_the_endpoint_and_goes_in_order() -> None:
     assert seen == [str(number) for number in range(41)]
 
 
+@pytest.mark.parametrize("ends", [None, 200, 603, 503])
+async def test_what_is_under_way_to_a_contact_that_is_gone_overtakes_nothing_that_waits(ends: int | None) -> None:
+    w = await world(ONE, TWO, terms=STORE)
+    w.phones.fall_silent("bob", TWO)
+    for body in ("1", "2", "3"):
+        await w.send(body=body)
+    await w.answer(603, contact=ONE)
+    assert w.on_the_wire() == [("2", ONE)]
+    w.phones.go("bob", ONE)
+    w.phones.go("bob", TWO)
+    if ends:
+        await w.answer(ends, contact=ONE)
+    w.phones.come("bob", TWO)
+    await settle()
+    seen = []
+    while to_two := [body for body, contact in w.on_the_wire() if contact == TWO]:
+        seen += to_two
+        await w.answer(contact=TWO)
+    # What one phone has already does not wait for another one that comes.
+    assert seen == (["1", "3"] if ends == 200 else ["1", "2", "3"])
+
+
+async def test_what_stood_behind_goes_on_when_what_waited_is_taken_back() -> None:
+    w = await world(ONE, TWO, terms=STORE)
+    w.phones.fall_silent("bob", TWO)
+    await w.send(body="1")
+    await w.send(body="2")
+    await w.answer(603, contact=ONE)
+    w.phones.go("bob", ONE)
+    w.phones.go("bob", TWO)
+    await w.messages.cancel("m1")
+    w.phones.come("bob", TWO)
+    await settle()
+    assert w.on_the_wire() == [("2", ONE), ("2", TWO)]
+
+
 async def test_it_waits_again_when_the_contact_goes() -> None:
     w = await world(ONE, terms=STORE)
     for body in ("1", "2", "3"):

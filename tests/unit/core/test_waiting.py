@@ -24,8 +24,11 @@ class Bench:
         self.room = 100
         self.reachable = True
         self.opened: list[str] = []
+        self.passed: list[tuple[str, str]] = []
         schedule = Schedule(self.clock, self.timers)
-        self.waiting = Waiting(self.journal, schedule, self.clock, lambda key: self.room > 0, self.open)
+        self.waiting = Waiting(
+            self.journal, schedule, self.clock, lambda key: self.room > 0, self.open, self.passed.append
+        )
 
     def open(self, record: MessageRecord) -> Opened:
         if not self.reachable:

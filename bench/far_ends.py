@@ -52,6 +52,12 @@ class FarEnd:
         counted: dict[str, Any] = self._pipe.recv()
         return counted
 
+    def ask(self, count: int) -> dict[str, Any]:
+        """Has it do ``count`` operations; how that went."""
+        self._pipe.send(count)
+        done: dict[str, Any] = self._pipe.recv()
+        return done
+
     def close(self) -> None:
         self._process.terminate()
         self._process.join()

@@ -18,20 +18,38 @@ from pathlib import Path
 from typing import Any
 
 from far_ends import FarEnd, applications, open_events, phones
+from http_load import send_paced
 from machine import dropped_datagrams
 from sip_load import Crowd, Operation, register, text, user
 from subject import BASIC, CREDENTIALS, HOST, Subject, free_port
+from xmpp_people import ACCOUNT, Prosody, people
 
 Row = dict[str, Any]
 
 _HERE = Path(__file__).parent
-_REGISTER = _HERE.parent / "tests/wire/sipp/register.xml"
+_SIPP = _HERE.parent / "tests/wire/sipp"
 #: What the server does after the last answer belongs to the operations, too.
 _AFTERMATH = 0.5
 #: A small difference of large figures is taken between the cheapest of so many.
 _ROUNDS = 3
+#: Calls begun a second, and in progress at a time at most: as fast as the phones keep up on the same machine.
+_CALL_RATE = 200
+_CALLS_OPEN = 64
+#: Texts a second at a steady pace; those beside a phone that returns, for so many seconds, and what waits for it.
+_PACE = 1000
+_BESIDE = 300
+_BESIDE_SECONDS = 5
+_KEPT = 1000
+#: Texts that wait when a server starts.
+_QUEUED = 100_000
 #: Texts on their way to the phone that never answers.
 _OPEN_TO_DEAD = 500
+
+
+#: People on XMPP, each with a text on its way; and how long a text waits for a receipt that never came before.
+_PEOPLE = 12
+_RECEIPT_WAIT = 3.0
+_ONLINE_WITHIN = 20.0
 
 
 class Missing(Exception):
@@ -48,7 +66,8 @@ class Scenes:
 
     ORDER = (
         *("register", "memory", "refresh", "get", "list", "send", "inbound", "fanout", "fanout_1000"),
-        *("dead_phone", "stalled_socket", "memory_after"),
+        *("calls", "xmpp", "xmpp_receipts", "paced", "returning_phone", "dead_phone", "stalled_socket"),
+        *("memory_after", "queued"),
     )
 
     def __init__(self, subject: Subject, seconds: int, operations: int) -> None:
@@ -137,6 +156,136 @@ class Scenes:
         events = heard.report()["events"]
         heard.close()
         return row["cpu_s"], events
+
+    def calls(self) -> Row:
+        """One call through the proxy, played by SIPp: INVITE, 407, ACK, INVITE, 100, 180, 200, ACK, BYE, 200."""
+        called = self._subject.users - 1
+        phone = f"{HOST}:{free_port()}"
+        calls = min(self._operations, called)
+        lines = [
+            f"{user(n)};{user(called)};[authentication username={user(n)} password=pw{user(n)}]\n" for n in range(calls)
+        ]
+        (self._subject.folder / "calls.csv").write_text("SEQUENTIAL\n" + "".join(lines), encoding="utf-8")
+        crowd = self._crowd()
+        crowd.do([register(called, "*", 0)])
+        crowd.do([register(called, phone)])
+        answering = self._sipp_begin("calls/plain-called", "-p", phone.rpartition(":")[2])
+        try:
+            return self._measured(calls, lambda: self._sipp_call(called, calls))
+        finally:
+            answering.terminate()
+            answering.wait()
+            crowd.do([register(called, "*", 0)])
+            crowd.close()
+
+    def xmpp(self) -> Row:
+        """PUT sendMessage to people on XMPP who send no receipts, until their server has said that it has the text."""
+        return self._xmpp(receipts=False)
+
+    def xmpp_receipts(self) -> Row:
+        """The same to people who send receipts, until theirs has come."""
+        return self._xmpp(receipts=True)
+
+    def _xmpp(self, *, receipts: bool) -> Row:
+        subject = self._subject
+        prosody = Prosody(subject.folder / "prosody", _find("prosody"))
+        try:
+            subject.write("xmpp.conf", ACCOUNT.format(host=HOST, port=prosody.port))
+            subject.put("/ari/asterisk/reload")
+            end = time.monotonic() + _ONLINE_WITHIN
+            while json.loads(subject.get("/ari/endpoints/XMPP/gateway"))["state"] != "online":
+                if time.monotonic() > end:
+                    raise RuntimeError("the account does not come online")
+                time.sleep(0.05)
+            there = FarEnd(people, prosody.port, subject.http_port, CREDENTIALS, _PEOPLE, receipts)
+            try:
+                # Who sends no receipts is waited for once.
+                there.ask(_PEOPLE)
+                time.sleep(_RECEIPT_WAIT)
+                return self._measured(None, lambda: there.ask(self._operations))
+            finally:
+                there.close()
+        finally:
+            subject.write("xmpp.conf", "")
+            subject.put("/ari/asterisk/reload")
+            prosody.stop()
+
+    def paced(self) -> Row:
+        """PUT sendMessage, 1,000 a second, until the 202."""
+        self._phones.report()
+        arrived: Row = {}
+
+        def work() -> Row:
+            row = self._send_paced(_PACE * self._seconds, _PACE, self._subject.users)
+            arrived.update(self._phones.report(row["operations"]))
+            return row
+
+        row = self._measured(None, work)
+        return row | {"lost": row["failed"] + row["operations"] - arrived["texts"], "at_phones": arrived}
+
+    def returning_phone(self) -> Row:
+        """PUT sendMessage to other phones, 300 a second, while 1,000 texts wait for one phone and go to it at once."""
+        back = FarEnd(phones, HOST, True)
+        last = self._subject.users - 1
+        crowd = self._crowd()
+        crowd.do([register(last, "*", 0)])
+        for number in range(_KEPT):
+            path = f"/ari/endpoints/PJSIP/{user(last)}/sendMessage?from=sip:bench@example.org&offline=store"
+            self._subject.put(f"{path}&body=T{time.time_ns():019d}.{number}.")
+        self._phones.report()
+        came: Row = {}
+
+        def work() -> Row:
+            crowd.do([register(last, back.ready)])
+            row = self._send_paced(int(_BESIDE * _BESIDE_SECONDS), _BESIDE, last)
+            came.update(self._phones.report(row["operations"]))
+            return row
+
+        try:
+            row = self._measured(None, work)
+            flushed = back.report(_KEPT)["texts"]
+            crowd.do([register(last, "*", 0)])
+        finally:
+            back.close()
+            crowd.close()
+        lost = row["failed"] + row["operations"] - came["texts"] + _KEPT - flushed
+        return row | {"lost": lost, "arrived": came, "flushed": flushed}
+
+    def _send_paced(self, count: int, rate: float, users: int) -> Row:
+        def path(number: int) -> str:
+            mark = f"T{time.time_ns():019d}.{number}."
+            return f"/ari/endpoints/sendMessage?to=pjsip:{user(number % users)}&from=sip:bench@example.org&body={mark}"
+
+        return send_paced(HOST, self._subject.http_port, BASIC, path, count, rate)
+
+    def queued(self) -> Row:
+        """A start with 100,000 texts that wait for phones, and what they take of memory; a server of its own."""
+        folder = self._subject.folder / "queued"
+        folder.mkdir()
+        subject = Subject(folder, _QUEUED // 500)
+        empty = subject.start()
+        try:
+            before = subject.costs.rss()
+
+            def path(number: int) -> str:
+                to = user(number % subject.users)
+                return f"/ari/endpoints/PJSIP/{to}/sendMessage?from=sip:bench@example.org&offline=store&body=hello+{number}"
+
+            # Faster than it can: it takes as long as it takes.
+            row = send_paced(HOST, subject.http_port, BASIC, path, _QUEUED, 1e6)
+            held = subject.costs.rss()
+            subject.stop()
+            wall = subject.start()
+            grown = subject.costs.rss() - before
+        finally:
+            subject.stop()
+        return {
+            "operations": row["operations"],
+            "lost": row["failed"],
+            "wall_s": round(wall - empty, 3),
+            "held_mb": round(held - before, 1),
+            "grown_mb": round(grown, 1),
+        }
 
     def dead_phone(self) -> Row:
         """PUT sendMessage to live phones, one connection, while hundreds to a phone that never answers are open."""
@@ -228,28 +377,37 @@ class Scenes:
         return said
 
     def _sipp_register(self) -> Row:
-        subject = self._subject
-        statistics = subject.folder / "register.csv"
-        command = [_find("sipp"), f"{HOST}:{subject.sip_port}", "-sf", str(_REGISTER), "-i", HOST]
-        command += ["-inf", str(subject.folder / "users.csv"), "-key", "contact", self._phones.ready]
-        command += [
+        users = self._subject.users
+        options = (
+            "-inf",
+            "users.csv",
+            "-key",
+            "contact",
+            self._phones.ready,
             "-m",
-            str(subject.users),
+            str(users),
             "-r",
             "3000",
             "-l",
             "32",
-            "-buff_size",
-            "4000000",
-            "-nostdin",
-            "-p",
-            str(free_port()),
-        ]
-        command += ["-trace_stat", "-stf", str(statistics), "-deadcall_wait", "0"]
+        )
+        return self._sipp("register", *options)
+
+    def _sipp_call(self, called: int, calls: int) -> Row:
+        row = self._sipp(
+            "calls/plain-caller",
+            *("-inf", "calls.csv", "-auth_uri", f"{user(called)}@{HOST}:{self._subject.sip_port}"),
+            *("-m", str(calls), "-r", str(_CALL_RATE), "-l", str(_CALLS_OPEN)),
+        )
+        return row | {"failed": calls - row["operations"]}
+
+    def _sipp(self, scenario: str, *options: str) -> Row:
+        """Plays a scenario to its end; the calls that succeeded."""
+        statistics = self._subject.folder / f"{Path(scenario).name}.csv"
         begun = time.monotonic()
+        trace = ("-trace_stat", "-stf", str(statistics), "-p", str(free_port()))
         # Its exit status says no more than the statistics do.
-        with (subject.folder / "sipp.log").open("wb") as log:
-            subprocess.run(command, cwd=subject.folder, stdout=log, stderr=log, timeout=300, check=False)
+        self._sipp_begin(scenario, *trace, *options).wait(300)
         with statistics.open() as file:
             last = list(csv.DictReader(file, delimiter=";"))[-1]
         return {
@@ -257,6 +415,13 @@ class Scenes:
             "retransmitted": int(last["Retransmissions(C)"]),
             "wall_s": round(time.monotonic() - begun, 3),
         }
+
+    def _sipp_begin(self, scenario: str, *options: str) -> subprocess.Popen[bytes]:
+        folder = self._subject.folder
+        command = [_find("sipp"), f"{HOST}:{self._subject.sip_port}", "-sf", str(_SIPP / f"{scenario}.xml"), "-i", HOST]
+        command += ["-buff_size", "4000000", "-nostdin", "-deadcall_wait", "0", *options]
+        with (folder / f"{Path(scenario).name}.log").open("wb") as log:
+            return subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
 
 
 def _was_closed(sock: socket.socket) -> bool:

@@ -62,7 +62,11 @@ class Subject:
             "users.csv": "SEQUENTIAL\n" + "".join(f"{n};[authentication username={n} password=pw{n}]\n" for n in names),
         }
         for name, text in files.items():
-            (self.folder / name).write_text(text, encoding="utf-8")
+            self.write(name, text)
+
+    def write(self, name: str, text: str) -> None:
+        """A file of the configuration; one that is there already is read again with a reload."""
+        (self.folder / name).write_text(text, encoding="utf-8")
 
     def start(self) -> float:
         """Starts it; seconds until the last endpoint answers."""

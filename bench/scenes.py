@@ -269,7 +269,8 @@ class Scenes:
 
             def path(number: int) -> str:
                 to = user(number % subject.users)
-                return f"/ari/endpoints/PJSIP/{to}/sendMessage?from=sip:bench@example.org&offline=store&body=hello+{number}"
+                kept = f"from=sip:bench@example.org&offline=store&body=hello+{number}"
+                return f"/ari/endpoints/PJSIP/{to}/sendMessage?{kept}"
 
             # Faster than it can: it takes as long as it takes.
             row = send_paced(HOST, subject.http_port, BASIC, path, _QUEUED, 1e6)

@@ -64,8 +64,8 @@ class Model:
                     order.append(sent.sequence)
                 had[receipt.message_id].append((contact, receipt))
                 known = self.committed.get((receipt.message_id, contact))
-                if known is not None and receipt.at > known:
-                    found.append(f"{contact} got {receipt} again after its delivery was on disk at {known}")
+                if known is not None and receipt.left > known:
+                    found.append(f"{contact} was sent {receipt} again after its delivery was on disk at {known}")
             if order != sorted(order):
                 found.append(f"{contact} got texts out of order: {order}")
         for sent in self.sent:

@@ -27,28 +27,32 @@ CLEAR = Weather(0.0, 0.0, 0.01)
 class Network:
     """Carries datagrams between the server and phones by address."""
 
-    def __init__(self, timers: VirtualTimers, random: Random, weather: Weather) -> None:
+    def __init__(self, timers: VirtualTimers, random: Random, weather: Weather, clock: Callable[[], float]) -> None:
         self._timers = timers
+        self._clock = clock
         self._random = random
         self.weather = weather
-        self.doors: dict[Address, Callable[[bytes, Address], None]] = {}
+        #: Who takes what arrives: the datagram, whose it is, and when it was sent.
+        self.doors: dict[Address, Callable[[bytes, Address, float], None]] = {}
 
     def send(self, data: bytes, source: Address, target: Address) -> None:
+        left = self._clock()
         for _ in range(2 if self._random.random() < self.weather.repetition else 1):
             if self._random.random() >= self.weather.loss:
                 delay = self._random.random() * self.weather.delay
-                self._timers.call_later(delay, lambda: self._arrive(data, source, target))
+                self._timers.call_later(delay, lambda: self._arrive(data, source, target, left))
 
-    def _arrive(self, data: bytes, source: Address, target: Address) -> None:
+    def _arrive(self, data: bytes, source: Address, target: Address, left: float) -> None:
         door = self.doors.get(target)
         if door is not None:
-            door(data, source)
+            door(data, source, left)
 
 
 class Receipt(NamedTuple):
-    """A MESSAGE a phone saw for the first time, by its branch."""
+    """A MESSAGE a phone saw for the first time, by its branch; ``left`` is when the server sent that copy."""
 
     at: float
+    left: float
     message_id: str
     body: str
     status: int
@@ -96,7 +100,7 @@ class Phone:
             SERVER,
         )
 
-    def read(self, data: bytes, source: Address) -> None:
+    def read(self, data: bytes, source: Address, left: float) -> None:
         if not self.on or data.startswith(b"SIP/2.0"):
             return
         head, _, body = data.decode().partition("\r\n\r\n")
@@ -107,7 +111,7 @@ class Phone:
             refused = method == "MESSAGE" and self._random.random() < self.refusals
             status = self._random.choice((486, 500, 503, 603)) if refused else 200
             if method == "MESSAGE":
-                self.receipts.append(Receipt(self._clock(), _header(head, "Message-ID"), body, status))
+                self.receipts.append(Receipt(self._clock(), left, _header(head, "Message-ID"), body, status))
             copied = "".join(f"{name}: {_header(head, name)}\r\n" for name in ("Via", "From", "Call-ID", "CSeq"))
             answer = self._answers[branch] = (
                 f"SIP/2.0 {status} Said\r\n{copied}To: {_header(head, 'To')};tag=p\r\nContent-Length: 0\r\n\r\n"

@@ -80,7 +80,7 @@ class World:
 
     def _network(self, random: Random) -> Network:
         weather = Weather(random.choice((0.0, 0.1, 0.4)), random.choice((0.0, 0.2)), random.choice((0.05, 1.5)))
-        return Network(self.timers, random, weather)
+        return Network(self.timers, random, weather, self.clock.monotonic)
 
     # ---- the server
 
@@ -151,7 +151,7 @@ class World:
     def _leave(self, data: bytes, host: str, port: int) -> None:
         self.network.send(data, SERVER, (host, port))
 
-    def _enter(self, data: bytes, source: Address) -> None:
+    def _enter(self, data: bytes, source: Address, left: float) -> None:
         self.sip.receive(data, Flow("udp", "udp", *source))
 
     def _token(self) -> str:

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from switchroom import __version__
 from switchroom.ari.service import AriService
+from switchroom.core.channels import Channels
 from switchroom.core.messages import Messages
 from switchroom.core.registry import Registry
 from switchroom.core.security import SecurityLog
@@ -42,6 +43,7 @@ class Sources(NamedTuple):
     lag: LoopLag
     security: SecurityLog
     admission: Admission
+    channels: Channels
     messages: Messages
     sip: Sequence[SipTechnology]
     listeners: Sequence[Listeners]
@@ -70,6 +72,7 @@ class Metrics(Collector):
         yield _gauge("switchroom_info", "The version that runs; always 1.", [((__version__,), 1)], ["version"])
         endpoints, contacts = self._sources.registry.census()
         yield from self._endpoints(endpoints, contacts)
+        yield from self._calls()
         yield from self._messages({technology for technology, _ in endpoints})
         yield from self._events()
         yield from self._sip()
@@ -83,6 +86,9 @@ class Metrics(Collector):
         yield _gauge("switchroom_endpoints", "Endpoints, by technology and state.", endpoints.items(), labels)
         labels = ["technology", "status"]
         yield _gauge("switchroom_contacts", "Contacts: what registered, and static ones.", contacts.items(), labels)
+
+    def _calls(self) -> Iterator[Family]:
+        yield _gauge("switchroom_channels", "Legs of calls that are open.", len(self._sources.channels))
 
     def _messages(self, technologies: set[str]) -> Iterator[Family]:
         """``technologies`` have a number even before the first text."""

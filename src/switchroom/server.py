@@ -378,6 +378,7 @@ class Server:
                         lag=self._lag,
                         security=self._security,
                         admission=self._admission,
+                        channels=self._channels,
                         messages=messages,
                         sip=self._sip,
                         listeners=self._all_listeners,
@@ -387,7 +388,7 @@ class Server:
                 )
             return self._metrics.text()
 
-        health = Health(self._unready, metrics, None if wanted == "open" else service.login)
+        health = Health(self._unready, metrics, None if wanted == "open" else service.login, self._clock)
         service.mount_at_root("/healthz", health.healthz)
         service.mount_at_root("/readyz", health.readyz)
         if wanted != "no":

@@ -84,7 +84,7 @@ def by_the_rulings_of_xmpp(recorded: Mapping[str, Any]) -> Step:
     parameters = recorded.get("params", {})
     to, sender = parameters.get("to", ""), parameters.get("from", "")
     arrived = {"from": "gateway@localhost/asterisk-xmpp", "to": "romeo@localhost", "type": "chat", "subject": None}
-    if (to, sender) in _TAKEN and ruled["status"] != 202 or to == "xmpp:gateway/romeo@localhost":
+    if ((to, sender) in _TAKEN and ruled["status"] != 202) or to == "xmpp:gateway/romeo@localhost":
         ruled |= {"status": 202, "json": None, "romeo": [arrived | {"body": parameters["body"]}]}
     elif to in _REFUSED:
         ruled["status"] = _REFUSED[to]

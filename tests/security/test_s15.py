@@ -1,5 +1,4 @@
-"""S15: a referral leads to endpoints and trunks of ours alone, comes from who proved it, and no oftener than by hand.
-"""
+"""S15: a referral leads to endpoints and trunks of ours alone, comes from who proved it, no oftener than by hand."""
 
 from __future__ import annotations
 
@@ -188,6 +187,20 @@ async def test_another_phone_of_ones_own_may_be_referred() -> None:
     w.sent()
     (passed,) = proven(w, referral(to="alice"))
     assert passed.to == ("192.0.2.44", 5060)
+
+
+async def test_a_device_is_referred_by_its_own_uri() -> None:
+    """RFC 5627: that one and no other; a referral of a phone to itself is known by that name too."""
+    w = await world()
+    instance = '+sip.instance="<urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6>"'
+    answer = w.register("away", f"<sip:w@{PHONE}>;{instance}", extra="Supported: gruu\n")
+    gruu = answer.contacts[0].params["pub-gruu"]
+    w.register("away", "<sip:later@192.0.2.45>")
+    w.sent()
+    text = referral().replace(f"REFER sip:carol@{SERVER}", f"REFER {gruu}")
+    (passed,) = proven(w, text)
+    assert passed.request.target == f"sip:w@{PHONE}"
+    assert status(proven(w, text.replace("z9hG4bK-", "z9hG4bK-x").replace(f"<sip:bob@{SERVER}>", f"<{gruu}>"))) == 403
 
 
 @pytest.mark.parametrize("by", [f"<sip:bob@{SERVER}>", "<sip:boss@evil.example>", "<tel:+1>", f"<sip:{SERVER}>"])

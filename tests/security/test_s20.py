@@ -68,8 +68,12 @@ def _passed_on(sent: Sent, fewer: int) -> str:
     branch = md5((sent.request.via.branch or "").encode()).hexdigest()
     hops = sent.request.max_forwards or 0
     lines = [f"Max-Forwards: {hops - fewer}" if line.startswith("Max-Forwards") else line for line in lines]
-    via = f"Via: SIP/2.0/UDP {MIRROR}:5060;branch=z9hG4bK{branch}"
-    return "\n".join([f"{method} sip:{OTHER.get(name, name)}@{SERVER} SIP/2.0", via, *lines]) + "\n\n" + body
+    ours = [f"Via: SIP/2.0/UDP {MIRROR}:5060;branch=z9hG4bK{branch}"]
+    if sent.request.to.tag is None:
+        target = f"sip:{OTHER.get(name, name)}@{SERVER}"
+        ours.append(f"Record-Route: <sip:{MIRROR};lr>")
+    lines.remove(f"Route: <sip:{MIRROR};lr>") if f"Route: <sip:{MIRROR};lr>" in lines else None
+    return "\n".join([f"{method} {target} SIP/2.0", *ours, *lines]) + "\n\n" + body
 
 
 async def test_two_addresses_that_point_at_each_other() -> None:
@@ -115,7 +119,7 @@ async def test_a_spiral_is_no_loop() -> None:
     dialling = alice.invite("bob")
     assert reflect(mirror) == 1
     invite = carol.got("INVITE")
-    assert len(invite.request.lines("record-route")) == 2
+    assert len(invite.request.lines("record-route")) == 3
     assert x.calls == 2
     called = carol.answer(invite, 200)
     reflect(mirror)

@@ -26,7 +26,9 @@ def now() -> float:
 
 
 @asynccontextmanager
-async def iax_peer(server: Place, name: str = "iaxphone", secret: str = "iaxpw", port: int = 0) -> AsyncIterator[IaxPeer]:
+async def iax_peer(
+    server: Place, name: str = "iaxphone", secret: str = "iaxpw", port: int = 0
+) -> AsyncIterator[IaxPeer]:
     """A peer of the server; port 0 is any."""
     transport, socket = await asyncio.get_running_loop().create_datagram_endpoint(_Socket, ("127.0.0.1", port))
     peer = IaxPeer(Address(*server), lambda data, to: transport.sendto(data, (to.host, to.port)), name, secret)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -14,7 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from support.config import sip_address, user, write_config
-from support.phone import phone
+from support.phone import answer_challenge, phone
 from support.wait import until
 from switchroom import __version__
 from switchroom.conf import read_directory
@@ -155,6 +156,25 @@ async def test_what_a_phone_answers_does_not_become_a_label(tmp_path: Path) -> N
             await world.send("alice")
             await alice.next("MESSAGE")
         await world.until("sip_outcomes_total", 3, technology="PJSIP", method="MESSAGE", status="6xx")
+
+
+async def test_calls_that_pass_through(tmp_path: Path) -> None:
+    async with served(tmp_path) as world, phone("alice", world.sip) as alice, phone("bob", world.sip) as bob:
+        for caller in (alice, bob):
+            await caller.register(password=f"{caller.name}pw")
+        bob.answers["INVITE"] = None
+        contact = [f"Contact: <{alice.contact}>"]
+        challenge = (await alice.request("INVITE", "bob", headers=contact)).first("Proxy-Authenticate")
+        proof = f"Proxy-{answer_challenge(challenge, 'INVITE', f'sip:bob@{world.sip}', 'alice', 'alicepw')}"
+        call = asyncio.create_task(alice.request("INVITE", "bob", headers=[*contact, proof], within=20.0))
+        invite = await bob.next("INVITE")
+        bob.sock.sendto(bob._answer(invite, 180), world.sip)
+        await world.until("channels", 2)
+        bob.sock.sendto(bob._answer(invite, 486), world.sip)
+        assert (await call).status == 486
+        shown = await world.until("channels", 0)
+        assert shown("sip_outcomes_total", technology="PJSIP", method="INVITE", status="486") == 1
+        assert shown("sip_requests_total", technology="PJSIP", method="INVITE", status="486") == 1
 
 
 async def test_referrals(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ poll_method epoll
 module_path {modules}
 sip_listen {listen}
 net_interface 127.0.0.1
+rtcp_mux yes
 ring_aufile none
 ringback_aufile none
 audio_source ausine,440
@@ -29,6 +30,9 @@ module_app menu.so
 module stdio.so
 module ausine.so
 module g711.so
+module ice.so
+module srtp.so
+module dtls_srtp.so
 module ctrl_tcp.so
 ctrl_tcp_listen {control}
 """
@@ -82,14 +86,14 @@ class Baresip:
 
 @asynccontextmanager
 async def baresip(
-    path: str, folder: Path, name: str, password: str, server: Address, transport: str
+    path: str, folder: Path, name: str, password: str, server: Address, transport: str, media: str = ""
 ) -> AsyncIterator[Baresip]:
-    """A baresip with one account and the one contact ``desk`` at the server."""
+    """A baresip with one account and the one contact ``desk`` at the server; ``media``: parameters of the account."""
     control = Address("127.0.0.1", free_port())
     account = f"<sip:{name}@{server};transport={transport}>;auth_user={name};auth_pass={password}"
     # Without it texts leave by UDP, however the phone registered.
     account += f';outbound="sip:{server};transport={transport}"'
-    _configure(folder, Path(path), control, account, server)
+    _configure(folder, Path(path), control, account + media, server)
     async with program(path, "-f", str(folder), folder=folder) as run:
         await run.says("baresip is ready")
         reader, writer = await asyncio.open_connection(*control)

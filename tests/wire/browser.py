@@ -32,12 +32,12 @@ _OPTIONS = (
     "--disable-component-update",
     "--disable-sync",
     "--ignore-certificate-errors",
-    # A microphone that beeps, and calls over the loopback interface.
+    # A microphone that beeps.
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
-    "--allow-loopback-in-peer-connection",
     "--disable-features=WebRtcHideLocalIpsWithMdns",
 )
+_LOOPBACK = "--allow-loopback-in-peer-connection"
 _HTML = "<!doctype html><meta charset=utf-8><title>phones</title><script src=/page.js></script>"
 
 #: Seconds for the browser to start, and for a phone to do what it is told.
@@ -88,8 +88,8 @@ def need_browser(request: pytest.FixtureRequest) -> str:
 
 
 @asynccontextmanager
-async def browser(path: str, folder: Path) -> AsyncIterator[Page]:
-    """The page in a browser of its own for as long as the block lasts."""
+async def browser(path: str, folder: Path, *, loopback: bool = True) -> AsyncIterator[Page]:
+    """The page in a browser of its own for as long as the block lasts; ``loopback``: calls may use it."""
     script = _bundle(folder)
     page = Page()
     app = web.Application()
@@ -102,7 +102,8 @@ async def browser(path: str, folder: Path) -> AsyncIterator[Page]:
     await web.TCPSite(runner, "127.0.0.1", port).start()
     try:
         profile = f"--user-data-dir={folder / 'profile'}"
-        async with program(path, *_OPTIONS, profile, f"http://127.0.0.1:{port}/", folder=folder):
+        options = (*_OPTIONS, _LOOPBACK) if loopback else _OPTIONS
+        async with program(path, *options, profile, f"http://127.0.0.1:{port}/", folder=folder):
             await page.tells("page", "ready")
             yield page
     finally:

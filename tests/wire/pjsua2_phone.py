@@ -12,6 +12,7 @@ latest call. Ends at the end of its input.
 from __future__ import annotations
 
 import json
+import os
 import select
 import sys
 
@@ -19,6 +20,9 @@ import pjsua2 as pj
 
 #: Milliseconds the library is given between two looks at standard input.
 _TURN = 20
+
+#: Standard input, whose buffer would keep from ``select`` what came together.
+_INPUT = 0
 
 #: PJ_EINVALIDOP: the call is being changed already.
 _NOT_NOW = 70013
@@ -177,16 +181,18 @@ def can_do(account: Account, *command: str | int) -> bool:
 
 def main() -> None:
     endpoint = pj.Endpoint()
-    account = start(endpoint, *sys.argv[1:5])
-    waiting: list[str] = []
+    account = start(endpoint, *sys.argv[1:])
+    waiting: list[bytes] = []
+    begun = b""
     while True:
         endpoint.libHandleEvents(_TURN)
         account.attend()
-        if select.select([sys.stdin], [], [], 0)[0]:
-            line = sys.stdin.readline()
-            if not line:
+        if select.select([_INPUT], [], [], 0)[0]:
+            data = os.read(_INPUT, 65_536)
+            if not data:
                 break
-            waiting.append(line)
+            *lines, begun = (begun + data).split(b"\n")
+            waiting += lines
         if waiting and can_do(account, *json.loads(waiting[0])):
             del waiting[0]
     account.shutdown()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,13 +13,16 @@ import pytest
 from support.ari import Ari, ari_client
 from support.config import Address, user
 from support.events import Events, events
-from support.programs import need_package, need_program
+from support.programs import LEFT_OUT, need_package, need_program
 from support.server import running_server
 from support.transports import addresses, write_transports
 from support.wait import until
 from wire.baresip import Baresip, baresip
 from wire.browser import Page, browser, need_browser
 from wire.pjsua import Pjsua2, pjsua2
+
+#: What baresip adds to its account to talk as browsers do.
+_SECURE = ";mediaenc=dtls_srtp;medianat=ice"
 
 
 class Office(NamedTuple):
@@ -223,3 +227,85 @@ async def _is_over(here: Office, page: Page) -> None:
     for name in ("jo", "sue"):
         await page.tells(name, "ended")
     await here.idle("jo", "sue")
+
+
+def need_interface(request: pytest.FixtureRequest) -> None:
+    """Skips the test on a machine without an address but the loopback interface's."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Sends nothing.
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            LEFT_OUT["an address besides 127.0.0.1"].add(request.node.nodeid)
+            pytest.skip("the media of baresip and Chromium do not meet on the loopback interface")
+
+
+@pytest.mark.parametrize(("library", "transport"), [("jssip", "udp"), ("sipjs", "tls")])
+async def test_a_browser_and_a_soft_phone_talk(
+    tmp_path: Path, request: pytest.FixtureRequest, library: str, transport: str
+) -> None:
+    """With ICE and DTLS-SRTP, of which the server knows nothing."""
+    path = need_browser(request)
+    soft = need_program("baresip", request)
+    need_interface(request)
+    async with office(tmp_path, "jo", "bea", browsers=("ws",)) as here:
+        server = here.at[transport]
+        async with (
+            browser(path, tmp_path / "browser", loopback=False) as page,
+            baresip(soft, tmp_path / "bea", "bea", "beapw", server, transport, _SECURE) as bea,
+        ):
+            await page.do("start", "jo", library, f"ws://{here.at['ws']}/ws", "jo", "jopw", "127.0.0.1")
+            await page.tells("jo", "registered", 200)
+            await here.idle("jo", "bea")
+            await page.do("call", "jo", "sip:bea@127.0.0.1")
+            await bea.tells("CALL_INCOMING")
+            await page.tells("jo", "progress", 180)
+            await here.uses(jo="INUSE", bea="RINGING")
+            await bea.command("accept")
+            await page.tells("jo", "answered")
+            await page.tells("jo", "hears")
+            await bea.run.says("incoming rtp for 'audio' established")
+            await page.do("hangup", "jo")
+            await bea.tells("CALL_CLOSED")
+            await page.tells("jo", "ended")
+            await here.idle("jo", "bea")
+            await bea.command("dial", f"sip:jo@{server}")
+            await page.tells("jo", "incoming", f"sip:bea@{server}")
+            await page.do("answer", "jo")
+            await bea.tells("CALL_ESTABLISHED")
+            await page.tells("jo", "answered")
+            await page.tells("jo", "hears")
+            await bea.command("hangup")
+            await page.tells("jo", "ended")
+            await here.idle("jo", "bea")
+
+
+@pytest.mark.parametrize("library", ["jssip", "sipjs"])
+async def test_pjsua2_rings_a_browser_and_refuses_what_it_offers(
+    tmp_path: Path, request: pytest.FixtureRequest, library: str
+) -> None:
+    """They can not talk: pjsua2 as it is built for Python knows no DTLS-SRTP."""
+    path = need_browser(request)
+    need_package("pjsua2", request)
+    async with (
+        office(tmp_path, "jo", "pia", browsers=("ws",)) as here,
+        browser(path, tmp_path / "browser") as page,
+        pjsua2(tmp_path / "pia", "pia", here.at["tcp"], "tcp") as pia,
+    ):
+        await page.do("start", "jo", library, f"ws://{here.at['ws']}/ws", "jo", "jopw", "127.0.0.1")
+        await page.tells("jo", "registered", 200)
+        for gives_up in ("pia", "jo"):
+            pia.do("call", f"sip:jo@{here.at['tcp']};transport=tcp")
+            await page.tells("jo", "incoming", "sip:pia@127.0.0.1")
+            await pia.tells("call", "EARLY", 180)
+            await here.uses(jo="RINGING", pia="INUSE")
+            if gives_up == "pia":
+                pia.do("hangup", 0)
+            else:
+                await page.do("hangup", "jo")
+            await pia.tells("call", "DISCONNECTED", 487 if gives_up == "pia" else 486)
+            await page.tells("jo", "ended")
+            await here.idle("jo", "pia")
+        await page.do("call", "jo", "sip:pia@127.0.0.1")
+        await page.tells("jo", "ended")
+        await here.idle("jo", "pia")

@@ -316,9 +316,9 @@ async def test_a_referral_and_its_end(world: World) -> None:
     bob = CallingPhone("bob", "bobpw", world.server.sip, lambda line: None)
     await bob.start()
     try:
-        answered = await world.person.pipes("refer", "PJSIP/bob", "sip:carol@example.org", "--wait", "--json")
+        answered = await world.person.pipes("refer", "PJSIP/bob", "PJSIP/bob", "--wait", "--json")
         assert answered.status == 0
-        assert {"state": "answered", "status_code": 200, "refer_to": "sip:carol@example.org"}.items() <= json.loads(
+        assert {"state": "answered", "status_code": 200, "refer_to": "pjsip:bob"}.items() <= json.loads(
             answered.out
         ).items()
     finally:
@@ -521,3 +521,19 @@ async def test_completion(tmp_path: Path, shell: str) -> None:
     completed = await person.pipes(env={**words, **asked, "_SWITCHROOM_COMPLETE": f"complete_{shell}"})
     assert completed.status == 0
     assert {"endpoint", "endpoints"} <= set(re.findall(r"\w+", completed.out))
+
+
+async def test_endpoints_are_completed(world: World) -> None:
+    async def completed(words: str, **env: str) -> list[str]:
+        asked = {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)}
+        found = await world.person.pipes(env={**asked, "_SWITCHROOM_COMPLETE": "complete_bash", **env})
+        assert found.err == ""
+        return found.out.split()
+
+    assert await completed("switchroom endpoint PJSIP/") == ["PJSIP/alice", "PJSIP/bob", "PJSIP/carol"]
+    assert await completed("switchroom send PJSIP/a") == ["PJSIP/alice"]
+    assert await completed("switchroom refer P") == ["PJSIP/alice", "PJSIP/bob", "PJSIP/carol"]
+    assert await completed("switchroom send XMPP/") == []
+    assert await completed("switchroom send P", SWITCHROOM_PASSWORD="wrong") == []
+    del world.person.environment["SWITCHROOM_PASSWORD"]
+    assert await completed("switchroom send P") == []

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from slixmpp import JID
@@ -124,7 +125,9 @@ async def test_a_peer_of_iax2_and_somebody_on_xmpp_write_to_each_other(
     (tmp_path / "prosody").mkdir()
     prosody = Prosody(path, tmp_path / "prosody", None)
     address = Address("127.0.0.1", free_port())
-    iax = f"[general]\nbindaddr=127.0.0.1\nbindport={address.port}\n[iaxphone]\ntype=friend\nhost=dynamic\nsecret=iaxpw\n"
+    iax = (
+        f"[general]\nbindaddr=127.0.0.1\nbindport={address.port}\n[iaxphone]\ntype=friend\nhost=dynamic\nsecret=iaxpw\n"
+    )
     async with (
         prosody.running(),
         switchroom(prosody, tmp_path, None, more={"iax.conf": iax}) as world,
@@ -213,6 +216,60 @@ async def test_it_comes_back_with_the_server(request: pytest.FixtureRequest, tmp
             assert await world.say("xmpp:romeo@localhost", "xmpp:gateway", "there again") == 202
             assert (await world.romeo.text())[1] == "there again"
         assert "can not be reached" in world.server.log()
+        assert world.server.log_errors() == []
+
+
+@pytest.mark.parametrize("offline", ["store", "reject"])
+async def test_a_server_that_is_restarted_under_load(
+    request: pytest.FixtureRequest, tmp_path: Path, offline: str
+) -> None:
+    """Every text that was answered 202 has an end that can be asked: it arrives, or where nothing is kept for an
+    account that is offline (docs/rulings.md 9) it has failed, and says why.
+    """
+    path = need_program("prosody", request)
+    (tmp_path / "prosody").mkdir()
+    prosody = Prosody(path, tmp_path / "prosody", None)
+    async with switchroom(prosody, tmp_path, None) as world:
+        accepted: list[str] = []
+
+        async def load(first: int) -> set[int]:
+            statuses = set()
+            for number in range(first, first + 100):
+                answer = await world.ari.ask(
+                    "PUT",
+                    "/ari/endpoints/sendMessage?to=xmpp:romeo@localhost&from=xmpp:gateway"
+                    f"&body={number}&offline={offline}",
+                )
+                statuses.add(answer.status)
+                if answer.status == 202:
+                    accepted.append(answer.headers["location"])
+            return statuses
+
+        async with prosody.running():
+            await world.until_state("gateway", "online")
+            await world.romeo.come()
+            loading = asyncio.create_task(load(0))
+            await until(lambda: len(accepted) > 30, "texts on their way")
+        assert await loading <= ({202} if offline == "store" else {202, 404})
+        await world.until_state("gateway", "offline")
+        assert await load(100) == ({202} if offline == "store" else {404})
+        async with prosody.running():
+            await world.until_state("gateway", "online")
+            await world.romeo.come()
+            assert await load(200) == {202}
+
+            async def messages() -> list[dict[str, Any]]:
+                return [(await world.ari.ask("GET", path)).json for path in accepted]
+
+            async def all_ended() -> bool:
+                return {message["state"] for message in await messages()} <= {"delivered", "failed"}
+
+            await until(all_ended, "the end of every message", 60)
+            ended = await messages()
+            assert {message["state"] for message in ended[-100:]} == {"delivered"}
+            failed = [message["deliveries"] for message in ended if message["state"] == "failed"]
+            statuses = {delivery["status_code"] for deliveries in failed for delivery in deliveries}
+            assert statuses <= (set() if offline == "store" else {480, 503})
         assert world.server.log_errors() == []
 
 

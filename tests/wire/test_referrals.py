@@ -165,9 +165,7 @@ async def test_baresip_is_called_and_referred(
 
 
 @pytest.mark.parametrize("protocol", ["ws", "wss"])
-async def test_sipjs_is_referred_outside_a_call(
-    tmp_path: Path, request: pytest.FixtureRequest, protocol: str
-) -> None:
+async def test_sipjs_is_referred_outside_a_call(tmp_path: Path, request: pytest.FixtureRequest, protocol: str) -> None:
     """It takes the REFER, and never says what came of it."""
     path = need_browser(request)
     async with (

@@ -45,6 +45,10 @@ _POLICY: Final = (
 _ANY_FRAME: Final = 32 + zlib.MAX_WBITS
 
 
+#: Bytes read at a time.
+_PIECE: Final = 16_384
+
+
 class _File(NamedTuple):
     """One file as it is kept: compressed, with the line that tells its version."""
 
@@ -101,8 +105,15 @@ def _listed(folder: Traversable, below: str = "") -> Iterator[tuple[str, Travers
 
 
 def _read(source: Traversable) -> _File:
-    content = source.read_bytes()
-    media = _MEDIA[source.name.rpartition(".")[2]]
+    """A piece at a time: what is read in one would not be given back to the system."""
+    digest = sha256()
+
+    def pieces() -> Iterator[bytes]:
+        with source.open("rb") as stream:
+            while piece := stream.read(_PIECE):
+                digest.update(piece)
+                yield piece
+
+    compressed = gzip(pieces(), zlib.Z_BEST_COMPRESSION)
     # Weak: the same version is sent with and without compression (RFC 9110 8.8.1).
-    tag = b'W/"%b"' % sha256(content).hexdigest()[:20].encode()
-    return _File(media, gzip(content, zlib.Z_BEST_COMPRESSION), tag)
+    return _File(_MEDIA[source.name.rpartition(".")[2]], compressed, b'W/"%b"' % digest.hexdigest()[:20].encode())

@@ -49,7 +49,7 @@ def _list(call: Call, technology: str | None) -> Reply:
     # Of a page only: who asks for everything is near, and gets the list as it is kept.
     if limit is not None and call.request is not None and takes_gzip(call.request.headers.get("Accept-Encoding", "")):
         # The same list in other bytes has a weak ETag (RFC 9110 8.8.1).
-        return Reply(200, gzip(body), tag.replace(b'"', b'W/"', 1) + lines + GZIP_LINES)
+        return Reply(200, gzip([body]), tag.replace(b'"', b'W/"', 1) + lines + GZIP_LINES)
     return Reply(200, body, tag + lines)
 
 

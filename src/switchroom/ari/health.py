@@ -11,7 +11,9 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from switchroom.ari.errors import Refusal
+from switchroom.ari.limits import OPEN_METRICS_SECONDS
 from switchroom.ari.reply import Reply, encode
+from switchroom.core.ports import Clock
 
 #: Prometheus' text format (https://prometheus.io/docs/instrumenting/exposition_formats).
 TEXT_FORMAT = b"text/plain; version=0.0.4; charset=utf-8"
@@ -25,6 +27,7 @@ class Health:
         unready: Callable[[], list[str]],
         metrics: Callable[[], bytes],
         login: Callable[[web.BaseRequest], Awaitable[object]] | None,
+        clock: Clock,
     ) -> None:
         """``unready`` gives the reasons why nothing should be sent here now, ``metrics`` the text of all metrics;
         ``login`` refuses who may not read them, None lets everybody.
@@ -32,6 +35,10 @@ class Health:
         self._unready = unready
         self._metrics = metrics
         self._login = login
+        self._clock = clock
+        #: What everybody may read, and until when it is the same.
+        self._kept = b""
+        self._kept_until = 0.0
 
     async def healthz(self, request: web.BaseRequest) -> Reply:
         """The process lives and its loop answers; to be restarted when it does not."""
@@ -51,7 +58,11 @@ class Health:
         _check_method(request)
         if self._login is not None:
             await self._login(request)
-        return Reply(200, self._metrics(), content_type=TEXT_FORMAT)
+            return Reply(200, self._metrics(), content_type=TEXT_FORMAT)
+        now = self._clock.monotonic()
+        if now >= self._kept_until:
+            self._kept, self._kept_until = self._metrics(), now + OPEN_METRICS_SECONDS
+        return Reply(200, self._kept, content_type=TEXT_FORMAT)
 
 
 def _check_method(request: web.BaseRequest) -> None:

@@ -104,6 +104,10 @@ DEFAULT_MESSAGES: Final = 100
 #: Endpoints of one page of a list; whoever wants more asks for the list.
 PAGE: Final = 10_000
 
+#: Metrics that everybody may read are the same for so long: making them looks at every endpoint, and nobody is asked
+#: who they are.
+OPEN_METRICS_SECONDS: Final = 1.0
+
 #: Between pings of the server, so that proxies keep a quiet WebSocket open.
 PING_SECONDS: Final = 30.0
 

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -45,7 +46,17 @@ class Account(NamedTuple):
         return f"Account({self.url!r}, {self.user!r})"
 
 
-def find_account(login: Login) -> Account:
+def ask_password(prompt: str) -> str:
+    """Asked for at the terminal, without an echo. Raises Refused when there is none."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)
+            return getpass.getpass(prompt)
+    except (getpass.GetPassWarning, EOFError):
+        raise Refused(f"no terminal to ask for the password at: give --password-file, or set {PASSWORD}") from None
+
+
+def find_account(login: Login, ask: Callable[[str], str] = ask_password) -> Account:
     """Completes ``login``; asks for the password when it is nowhere else.
 
     Raises:
@@ -63,7 +74,7 @@ def find_account(login: Login) -> Account:
     # What a profile keeps is for its own server alone, its password for its own user there.
     own = profile if url == (profile.url or DEFAULT_URL) else Profile()
     ca_file = login.ca_file or (Path(own.ca_file) if own.ca_file else None)
-    return Account(url, user, _password(login, own if user == profile.user else Profile(), user), ca_file)
+    return Account(url, user, _password(login, own if user == profile.user else Profile(), user, ask), ca_file)
 
 
 def check_url(url: str) -> None:
@@ -79,7 +90,7 @@ def check_url(url: str) -> None:
         raise Refused(f"{url} is no address, as http://localhost:8088")
 
 
-def _password(login: Login, profile: Profile, user: str) -> str:
+def _password(login: Login, profile: Profile, user: str, ask: Callable[[str], str]) -> str:
     if login.password_file is not None:
         return read_password(login.password_file)
     given = os.environ.get(PASSWORD)
@@ -89,7 +100,7 @@ def _password(login: Login, profile: Profile, user: str) -> str:
         return profile.password
     if profile.password_file is not None:
         return read_password(Path(profile.password_file))
-    return ask_password(f"Password of {user}: ")
+    return ask(f"Password of {user}: ")
 
 
 def read_password(file: Path) -> str:
@@ -102,13 +113,3 @@ def read_password(file: Path) -> str:
         return data.decode().split("\n", 1)[0].rstrip("\r")
     except UnicodeDecodeError:
         raise Refused(f"{file}: a password is text in UTF-8") from None
-
-
-def ask_password(prompt: str) -> str:
-    """Asked for at the terminal, without an echo. Raises Refused when there is none."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", getpass.GetPassWarning)
-            return getpass.getpass(prompt)
-    except (getpass.GetPassWarning, EOFError):
-        raise Refused(f"no terminal to ask for the password at: give --password-file, or set {PASSWORD}") from None

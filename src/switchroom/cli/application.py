@@ -10,7 +10,16 @@ import typer
 from switchroom import __version__
 from switchroom.cli.account import Login
 from switchroom.cli.groups import profiles, texts
-from switchroom.cli.options import AsJson, EndpointState, Sender, WaitForEnd, Within, logged_in
+from switchroom.cli.options import (
+    AsJson,
+    Destination,
+    EndpointName,
+    EndpointState,
+    Sender,
+    WaitForEnd,
+    Within,
+    logged_in,
+)
 from switchroom.cli.terminal import FAILED
 
 application = typer.Typer(
@@ -140,7 +149,7 @@ def endpoints(
 @logged_in
 def endpoint(
     login: Login,
-    name: Annotated[str, typer.Argument(metavar="TECH/NAME", help="The endpoint, as PJSIP/alice.")],
+    name: EndpointName,
     as_json: AsJson = False,
 ) -> int:
     """Show an endpoint, and where it is reached."""
@@ -153,10 +162,7 @@ def endpoint(
 @logged_in
 def send(
     login: Login,
-    to: Annotated[
-        str,
-        typer.Argument(metavar="TO", help="An endpoint, as PJSIP/alice, or as ARI has it, pjsip:sip:a@b."),
-    ],
+    to: Destination,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The text; - reads standard input.")],
     sender: Sender = "switchroom",
     headers: Annotated[
@@ -192,7 +198,7 @@ def send(
 @logged_in
 def refer(
     login: Login,
-    to: Annotated[str, typer.Argument(metavar="TO", help="Who is asked, as in send.")],
+    to: Destination,
     refer_to: Annotated[str, typer.Argument(metavar="REFER_TO", help="Whom to call: an endpoint or a URI.")],
     sender: Sender = "switchroom",
     to_self: Annotated[bool, typer.Option("--to-self", help="Call through this server.")] = False,

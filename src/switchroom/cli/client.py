@@ -30,8 +30,9 @@ def escaped(segment: str) -> str:
 class Server:
     """One connection for all that is asked; it is made when it is needed, and again when the server closed it."""
 
-    def __init__(self, account: Account) -> None:
-        """Raises OSError when the file of authorities can not be used."""
+    def __init__(self, account: Account, patience: float | None = None) -> None:
+        """``patience``: seconds for an answer, PATIENCE unless given. Raises Refused or OSError for ``ca_file``."""
+        within = PATIENCE if patience is None else patience
         self.account = account
         parts = urlsplit(account.url)
         assert parts.hostname is not None
@@ -39,10 +40,10 @@ class Server:
         self.root = root_of(account)
         if parts.scheme == "https":
             self._connection: HTTPConnection = HTTPSConnection(
-                parts.hostname, parts.port, timeout=PATIENCE, context=tls_context(account)
+                parts.hostname, parts.port, timeout=within, context=tls_context(account)
             )
         else:
-            self._connection = HTTPConnection(parts.hostname, parts.port, timeout=PATIENCE)
+            self._connection = HTTPConnection(parts.hostname, parts.port, timeout=within)
         self._headers = {"Authorization": authorization(account)}
 
     def ask(

@@ -45,6 +45,26 @@ CaFile = Annotated[
         "--ca-file", metavar="FILE", help="Certificates to trust beside the system's, for a server of your own."
     ),
 ]
+
+
+def _complete_endpoint(context: typer.Context, incomplete: str) -> list[str]:
+    from switchroom.cli.completion import complete_endpoint  # only while somebody types
+
+    return complete_endpoint(context, incomplete)
+
+
+EndpointName = Annotated[
+    str,
+    typer.Argument(metavar="TECH/NAME", help="The endpoint, as PJSIP/alice.", autocompletion=_complete_endpoint),
+]
+Destination = Annotated[
+    str,
+    typer.Argument(
+        metavar="TO",
+        help="An endpoint, as PJSIP/alice, or as ARI has it, pjsip:sip:a@b.",
+        autocompletion=_complete_endpoint,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="A line of JSON each, for programs.")]
 WaitForEnd = Annotated[bool, typer.Option("--wait", help="Wait for the end; the exit status tells it.")]
 Within = Annotated[

@@ -71,7 +71,7 @@ def send(login: Login, text: Text, wait: Wait, *, as_json: bool) -> int:
         variables[name.strip()] = value.strip()
     body = sys.stdin.read(_TEXT_BYTES) if text.body == "-" else text.body
     asked = {
-        "from": text.sender,
+        "from": _spoken(text.sender),
         "body": body,
         "variables": variables or None,
         "offline": text.offline,
@@ -86,8 +86,8 @@ def send(login: Login, text: Text, wait: Wait, *, as_json: bool) -> int:
 def refer(login: Login, referral: Referral, wait: Wait, *, as_json: bool) -> int:
     """Asks an endpoint to contact another, and shows the referral's id or its end; the exit status."""
     asked = {
-        "from": referral.sender,
-        "refer_to": referral.refer_to,
+        "from": _spoken(referral.sender),
+        "refer_to": _spoken(referral.refer_to),
         "to_self": referral.to_self or None,
         "fallback": referral.fallback,
     }
@@ -116,6 +116,12 @@ def _place(server: Server, method: str, to: str, operation: str, asked: Mapping[
     if not kind.endswith(("/messages", "/referrals")) or not identity:
         raise Refused("it was accepted, but the server does not say where it can be followed: is it another server?")
     return f"/{kind.rpartition('/')[2]}/{escaped(unquote(identity))}"
+
+
+def _spoken(who: str) -> str:
+    """``pjsip:alice`` for an endpoint as lists show it, which ARI takes in paths alone; anything else as it is."""
+    name = named(who)
+    return f"{name[0].lower()}:{name[1]}" if name is not None else who
 
 
 def _follow(server: Server, path: str, wait: Wait, as_json: bool) -> int:

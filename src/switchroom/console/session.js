@@ -78,6 +78,7 @@ export class Session {
   async #subscribe() {
     try {
       await this.ari.ask("POST", `applications/${this.#application}/subscription`, { query: { eventSource: SOURCES } });
+      this.readOnly.set(false);
     } catch (error) {
       if (error instanceof Refused && error.status === 403) this.readOnly.set(true);
       else if (!(error instanceof Lost)) this.problem.set({ kind: "subscription", text: this.explain(error) });

@@ -134,7 +134,6 @@ export const S = {
     },
     configured: "by configuration",
     channels: "Channels",
-    noChannels: "No calls",
     messages: "Messages",
     noMessages: "No messages to it",
     events: "Events since this tab was opened",
@@ -150,7 +149,6 @@ export const S = {
     from: "from",
     noBody: "(text not kept)",
     takeBack: "Take back",
-    contact: "Contact",
     attempts: (number) => many(number, "attempt", "attempts"),
   },
 
@@ -274,7 +272,6 @@ export const S = {
     conversations: "Texts",
     noTexts: "No texts yet",
     noTextsHint: "What is sent to this endpoint appears here; try Messages in another tab.",
-    you: "you",
     sent: { sending: "sending", accepted: "accepted", failed: (cause) => `refused: ${cause}` },
     ringing: (peer) => `${peer} is calling`,
     calling: (peer) => `Calling ${peer} …`,
@@ -288,8 +285,5 @@ export const S = {
     unmute: "Unmute",
     muted: "muted",
     microphone: "The browser gave no microphone. Allow it for this page; outside of localhost pages need HTTPS for it.",
-    sound: "Sound of the call",
   },
-
-  close: "Close",
 };

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from switchroom.ari import devices as module
+from switchroom.core.channels import Channels, ChannelState
+from switchroom.model.endpoint import EndpointId
 from unit.ari.edge import Edge
 
 
@@ -23,6 +25,22 @@ from unit.ari.edge import Edge
 async def test_get(edge: Edge, name: str, state: str) -> None:
     answer = await edge.ask("GET", f"/ari/deviceStates/{name}")
     assert (answer.status, answer.json) == (200, {"name": name.replace("%2F", "/"), "state": state})
+
+
+async def test_an_endpoint_in_a_call_is_what_its_channels_make_of_it(edge: Edge) -> None:
+    wire = await edge.listen("/ari/events?app=a")
+    await edge.ask("POST", "/ari/applications/a/subscription?eventSource=deviceState:PJSIP/carol")
+    channels = Channels(edge.registry, edge.bus, edge.clock)
+    channel = channels.open(EndpointId("PJSIP", "carol"), ChannelState.RINGING)
+    assert (await edge.ask("GET", "/ari/deviceStates/pjsip%2Fcarol")).json["state"] == "RINGING"
+    assert (await edge.ask("GET", "/ari/endpoints/PJSIP/carol")).json["channel_ids"] == [channel]
+    channels.turn(channel, ChannelState.UP)
+    assert (await edge.ask("GET", "/ari/deviceStates/PJSIP%2Fcarol")).json["state"] == "INUSE"
+    channels.close(channel)
+    assert (await edge.ask("GET", "/ari/deviceStates/PJSIP%2Fcarol")).json["state"] == "NOT_INUSE"
+    told = [(await wire.event())["device_state"]["state"] for _ in range(3)]
+    assert told == ["RINGING", "INUSE", "NOT_INUSE"]
+    await wire.close()
 
 
 async def test_set_list_and_forget(edge: Edge) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from switchroom.ari.health import Health
+from switchroom.ari.limits import OPEN_METRICS_SECONDS
 from unit.ari.edge import RO, RW, Edge, basic, running
 
 PATHS = ("/healthz", "/readyz", "/metrics")
@@ -24,7 +25,8 @@ class World:
 
     def mount(self, edge: Edge) -> None:
         service = edge.service
-        health = Health(lambda: self.reasons, self.metrics, service.login if self._protected else None)
+        login = service.login if self._protected else None
+        health = Health(lambda: self.reasons, self.metrics, login, edge.clock)
         service.mount_at_root("/healthz", health.healthz)
         service.mount_at_root("/readyz", health.readyz)
         service.mount_at_root("/metrics", health.metrics)
@@ -69,10 +71,15 @@ async def test_metrics_need_a_login_of_any_role() -> None:
         assert (await edge.ask("GET", "/metrics?api_key=reader:readpw", auth=None)).status == 200
 
 
-async def test_open_metrics() -> None:
+async def test_strangers_do_not_make_the_server_count_all_day() -> None:
     world = World(protected=False)
     async with running(before=world.mount) as edge:
+        for _ in range(5):
+            assert (await edge.ask("GET", "/metrics", auth=None)).body == b"up 1\n"
+        assert world.scrapes == 1
+        edge.clock.now += OPEN_METRICS_SECONDS
         assert (await edge.ask("GET", "/metrics", auth=None)).body == b"up 1\n"
+        assert world.scrapes == 2
 
 
 @pytest.mark.parametrize("path", PATHS)

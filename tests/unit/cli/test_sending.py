@@ -75,6 +75,13 @@ def test_destinations(switchroom: Switchroom, double: Following, to: str, path: 
     assert asked.body == wanted
 
 
+def test_endpoints_as_lists_show_them(switchroom: Switchroom, double: Following) -> None:
+    assert switchroom("refer", "PJSIP/alice", "PJSIP/carol", "--from", "PJSIP/bob").status == 0
+    assert double.requests[0].body == {"from": "pjsip:bob", "refer_to": "pjsip:carol"}
+    assert switchroom("send", "PJSIP/alice", "x", "--from", "sip:a/b@c").status == 0
+    assert double.requests[1].body["from"] == "sip:a/b@c"
+
+
 @pytest.mark.parametrize("text", ["/x", "PJSIP/", "PJSIP", "p-j/x", ""])
 def test_what_is_no_name(text: str) -> None:
     assert named(text) is None

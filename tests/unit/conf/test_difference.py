@@ -153,3 +153,10 @@ def test_peers_that_are_different(read: Read) -> None:
     found = [(before and before.name, now and now.name) for before, now in peer_difference(old.peers, new.peers)]
     assert found == [("b", "b"), (None, "c")]
     assert [before and before.name for before, _ in peer_difference(new.peers, {})] == ["a", "b", "c"]
+
+
+def test_a_registration_that_changed_is_served_anew(read: Read) -> None:
+    text = "[p]\ntype=registration\nserver_uri=sip:h\nclient_uri=sip:a@h\n"
+    change = sip_difference(sip(read, BASE + text), sip(read, BASE + text.replace("a@h", "b@h")))
+    assert names(change) == {"registrations": ["p"]}
+    assert sip_difference(sip(read, BASE + text), sip(read, BASE)) == SipChange(registrations={"p": None})

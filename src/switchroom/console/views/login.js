@@ -1,6 +1,6 @@
 // The login: a user of ari.conf.
 
-import { html, useRef, useState } from "../vendor/preact.js";
+import { html, useLayoutEffect, useRef, useState } from "../vendor/preact.js";
 import { Lost, Refused } from "../net/ari.js";
 import { explain, identify } from "../session.js";
 import { S } from "../strings.js";
@@ -10,7 +10,10 @@ import { Icon } from "../parts/icon.js";
 export function Login({ notice, enter }) {
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState(notice);
+  const user = useRef(null);
   const password = useRef(null);
+
+  useLayoutEffect(() => user.current.focus(), []);
 
   async function submit(event) {
     event.preventDefault();
@@ -35,7 +38,8 @@ export function Login({ notice, enter }) {
         <h1>${S.login.title}</h1>
         <p class="hint">${S.login.hint}</p>
         ${problem && html`<p class="notice bad" role="alert">${problem}</p>`}
-        <${Field} label=${S.login.user} name="user" autocomplete="username" required autofocus spellcheck=${false} />
+        <${Field} label=${S.login.user} name="user" autocomplete="username" required inputRef=${user}
+          spellcheck=${false} />
         <${Field} label=${S.login.password} name="password" type="password" autocomplete="current-password"
           required inputRef=${password} />
         <button class="primary" disabled=${busy}>${busy ? S.login.busy : S.login.enter}</button>

@@ -73,6 +73,7 @@ function Composer({ session, to: first }) {
     return undefined;
   }
 
+  useStores(session.readOnly);
   const readOnly = session.readOnly.value;
   return html`
     <form class="card column form" onSubmit=${submit} aria-label=${S.compose.title}>

@@ -38,7 +38,7 @@ function Account({ problem = "", user = "" }) {
       <h2>${P.account}</h2>
       <p class="hint">${P.hint}</p>
       ${problem && html`<p class="notice bad" role="alert">${problem}</p>`}
-      <${Field} label=${P.user} name="user" required autocomplete="off" spellcheck=${false} autocapitalize="off" value=${user} />
+      <${Field} label=${P.user} name="user" required autocomplete="off" spellcheck=${false} autocapitalize="off" defaultValue=${user} />
       <${Field} label=${P.password} name="password" type="password" required autocomplete="off" hint=${P.server(phoneUrl())} />
       <button class="primary" disabled=${busy}>${busy ? P.registering : P.register}</button>
     </form>

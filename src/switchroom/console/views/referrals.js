@@ -59,6 +59,7 @@ function ReferForm({ session, to: first }) {
     }
   }
 
+  useStores(session.readOnly);
   const readOnly = session.readOnly.value;
   const field = (set) => (event) => set(event.currentTarget.value);
   return html`

@@ -78,6 +78,7 @@ export function Shell({ session, leave }) {
       </header>
       <main id="main" tabindex="-1" ref=${main}>
         <${Problem} session=${session} />
+        ${where.name !== "phone" && html`<${Ringing} />`}
         ${where.name !== "endpoints"
           ? html`<${Later} key=${where.name} name=${where.name} session=${session} where=${where} />`
           : endpoint
@@ -112,6 +113,18 @@ function Registered({ line }) {
   useStores(line);
   const waits = line.call?.state === "incoming";
   return html`<i class=${`lamp ${waits ? "busy" : line.state === "registered" ? "online" : "offline"}`}></i>`;
+}
+
+/** Somebody calls while another view is looked at. */
+function Ringing() {
+  useStores(phone);
+  return phone.value && html`<${Caller} line=${phone.value} />`;
+}
+
+function Caller({ line }) {
+  useStores(line);
+  if (line.call?.state !== "incoming") return null;
+  return html`<p class="notice" role="alert"><b>${S.phone.ringing(line.call.peer)}</b> <a href="#/phone">${S.views.phone}</a></p>`;
 }
 
 /** The connection in a word; the seconds until the next try while it is lost. */

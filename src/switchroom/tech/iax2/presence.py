@@ -122,7 +122,7 @@ class Presence:
         self._keep(peer)
         if not new:
             return
-        log.info("a peer is registered", peer=peer.name, address=host_port(address))
+        log.debug("a peer is registered", peer=peer.name, address=host_port(address))
         self._bus.publish(self._registry.turn(peer.id, EndpointState.ONLINE))
         self._tell(peer, "Registered", address=address.host, port=str(address.port))
         self._tell_contact(peer, ContactStatus.NON_QUALIFIED)

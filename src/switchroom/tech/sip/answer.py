@@ -14,6 +14,12 @@ ALLOW = "OPTIONS, REGISTER, MESSAGE, NOTIFY"
 #: The same, and those of calls that pass through us.
 ALLOW_CALLS = f"INVITE, ACK, CANCEL, BYE, UPDATE, PRACK, INFO, SUBSCRIBE, REFER, {ALLOW}"
 
+#: The methods whose answers are counted one by one (RFC 3261 and its extensions); others are counted together.
+METHODS = (
+    *("REGISTER", "MESSAGE", "OPTIONS", "INVITE", "ACK", "BYE", "CANCEL", "REFER", "NOTIFY", "SUBSCRIBE", "PUBLISH"),
+    *("INFO", "UPDATE", "PRACK"),
+)
+
 
 class Bind(NamedTuple):
     """A contact is added or refreshed."""

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
+from functools import partial
 from typing import Protocol
 
+from switchroom.core.channels import Channels, ChannelState
 from switchroom.core.ports import Clock
 from switchroom.core.schedule import Deadline, Schedule
+from switchroom.model.endpoint import EndpointId
 from switchroom.model.errors import InvalidParameter
 from switchroom.tech.sip.answer import Answer
 from switchroom.tech.sip.directory import Directory
@@ -66,8 +69,10 @@ class Calls:
 
     def __init__(
         self,
+        technology: str,
         directory: Directory,
         exchanges: Exchanges,
+        channels: Channels,
         schedule: Schedule,
         clock: Clock,
         token: Callable[[], str],
@@ -75,8 +80,10 @@ class Calls:
         flush: Callable[[], None],
     ) -> None:
         """``answer`` and ``flush`` send a 2xx again that nobody has acknowledged yet."""
+        self.technology = technology
         self.directory = directory
         self.exchanges = exchanges
+        self.channels = channels
         self.token = token
         self._schedule = schedule
         self._clock = clock
@@ -103,18 +110,19 @@ class Calls:
     def release(self, call: Call) -> None:
         """Ends a call nobody needs any more; what is still under way from the phone finds it for a while."""
         call.hang_up()
-        self.after(CALL_LINGERS, lambda _: self._calls.pop(call.call_id, None))
+        self.after(CALL_LINGERS, partial(self._forget, call))
+
+    def _forget(self, call: Call, now: float) -> None:
+        self._calls.pop(call.call_id, None)
+        call.dissolve()
 
     def stop(self) -> None:
         """Ends all calls, as far as one packet does."""
         for call in list(self._calls.values()):
             call.hang_up()
 
-    def after(self, seconds: float, action: Callable[[float], object]) -> Deadline:
-        def act(now: float) -> None:
-            action(now)
-
-        return self._schedule.at(self._clock.monotonic() + seconds, act)
+    def after(self, seconds: float, action: Callable[[float], None]) -> Deadline:
+        return self._schedule.at(self._clock.monotonic() + seconds, action)
 
     def cancel(self, deadline: Deadline | None) -> None:
         if deadline is not None:
@@ -132,6 +140,7 @@ class Call:
     __slots__ = (
         "_caller",
         "_calls",
+        "_channel",
         "_contact",
         "_dialog",
         "_forks",
@@ -155,6 +164,8 @@ class Call:
         self.call_id = calls.token()
         self.local_tag = calls.token()
         self._state = _State.CALLING
+        #: The phone's, from its first provisional answer to the end.
+        self._channel = ""
         self._session: Session | None = None
         self._invite: Exchange | None = None
         self._dialog: Dialog | None = None
@@ -200,6 +211,7 @@ class Call:
         """A provisional answer, or a 2xx: the first, one of another fork, one that comes again."""
         if response.status < 200:
             if self._state is _State.CALLING and response.status > 100:
+                self._show(ChannelState.RINGING)
                 self._caller.ringing(response.status, response.reason)
             return
         try:
@@ -211,6 +223,7 @@ class Call:
                 self._acknowledge(self._dialog, response)
                 self._state = _State.UP
                 self._calls.cancel(self._rings_until)
+                self._show(ChannelState.UP)
                 self._caller.answered()
             else:
                 self._dismiss(tag, response)
@@ -224,9 +237,22 @@ class Call:
 
     def _refuse(self, status: int, reason: str) -> None:
         if self._state is _State.CALLING:
-            self._state = _State.OVER
-            self._calls.cancel(self._rings_until)
+            self._end()
             self._caller.refused(status, reason)
+
+    def _end(self) -> None:
+        self._state = _State.OVER
+        self._calls.cancel(self._rings_until)
+        self._settle()
+        self._calls.channels.close(self._channel)
+
+    def _show(self, state: ChannelState) -> None:
+        """What the phone is in this call, for those who look at its endpoint."""
+        channels = self._calls.channels
+        if self._channel:
+            channels.turn(self._channel, state)
+        else:
+            self._channel = channels.open(EndpointId(self._calls.technology, self._target.endpoint.name), state)
 
     def _give_up(self, now: float) -> None:
         """The phone rings and nobody takes it."""
@@ -238,7 +264,10 @@ class Call:
         if invite is not None:
             self._calls.exchanges.cancel(invite)
             # RFC 3261 9.1: a server may take the CANCEL and answer the INVITE never.
-            self._calls.after(CALL_LINGERS, lambda _: self._calls.exchanges.abandon(invite))
+            self._calls.after(CALL_LINGERS, partial(self._abandon, invite))
+
+    def _abandon(self, invite: Exchange, now: float) -> None:
+        self._calls.exchanges.abandon(invite)
 
     def _dismiss(self, tag: str | None, response: Response) -> None:
         """Takes a call that nobody wants, as it must be, and ends it (RFC 3261 13.2.2.4)."""
@@ -265,9 +294,8 @@ class Call:
 
     def hang_up(self) -> None:
         """Ends the call, or the attempt at it; nothing of it is told to the caller any more."""
-        state, self._state = self._state, _State.OVER
-        self._calls.cancel(self._rings_until)
-        self._settle()
+        state = self._state
+        self._end()
         if state is _State.CALLING:
             self._cancel()
         elif state is _State.UP and self._dialog is not None:
@@ -297,6 +325,12 @@ class Call:
             if done is not None:
                 done(Outcome(503, str(error)))
 
+    def dissolve(self) -> None:
+        """Nothing comes any more: what holds each other lets go, so that nobody has to collect it."""
+        if self._invite is not None:
+            self._invite.heard = None
+            self._invite = None
+
     def _common(self) -> list[tuple[str, str]]:
         general = self._calls.directory.general
         return [("Max-Forwards", str(general.max_forwards)), ("User-Agent", general.user_agent)]
@@ -313,8 +347,7 @@ class Call:
             if request.method == "NOTIFY":
                 return self._caller.notified(request)
             if request.method == "BYE":
-                self._state = _State.OVER
-                self._settle()
+                self._end()
                 return Answer(200)
             if self._state is not _State.UP:
                 return Answer(481)

@@ -251,7 +251,7 @@ class Directory:
         return [auths[name] for name in endpoint.outbound_auth if name in auths]
 
     def leads_to(self, endpoint: SipEndpointSettings, host: str) -> bool:
-        """Whether the endpoint's settings name this host: in a permanent contact, or as the realm of its credentials."""
+        """Whether the endpoint's settings name this host: in a permanent contact, or as the realm of its auth."""
         for name in endpoint.aors:
             aor = self.aors.get(name)
             for uri in aor.contact if aor is not None else ():

@@ -19,6 +19,7 @@ from switchroom.core.tally import Answers
 from switchroom.model.endpoint import Contact
 from switchroom.model.errors import InvalidParameter
 from switchroom.model.settings import AuthSettings, SipEndpointSettings
+from switchroom.tech.sip.answer import METHODS
 from switchroom.tech.sip.directory import Directory
 from switchroom.tech.sip.limits import LARGE_REQUEST, MAX_ADDRESSES, MAX_CHALLENGES, MAX_DATAGRAM
 from switchroom.tech.sip.transports import Connections, Listener, Transports, host_port, next_host
@@ -122,6 +123,8 @@ class NextHop(NamedTuple):
     bound: bool = False
     #: Whom it is to.
     contact: Contact | None = None
+    #: It is the configured proxy, or the one the contact registered through.
+    proxied: bool = False
 
     @property
     def host(self) -> str:
@@ -159,7 +162,7 @@ class Exchanges:
         self._resolving: set[asyncio.Task[None]] = set()
         self._open: set[Exchange] = set()
         #: Final answers to requests of ours; 0 where there was none.
-        self.outcomes = Answers(("MESSAGE", "REFER", "OPTIONS", "INVITE", "ACK", "BYE", "CANCEL"))
+        self.outcomes = Answers(METHODS)
         self._idle: asyncio.Event | None = None
 
     async def drained(self) -> None:
@@ -204,10 +207,10 @@ class Exchanges:
             port = hop.port or DEFAULT_PORT[listener.protocol]
             if self._transports.is_own(listener.protocol, host, port):
                 raise InvalidParameter(f"no packet goes to {host_port(host, port)}: it is this server")
-            return NextHop(listener, hop, routes, ((host, port),), loopback, contact=contact)
+            return NextHop(listener, hop, routes, ((host, port),), loopback, contact=contact, proxied=bool(routes))
         if reason != NO_LITERAL:
             raise InvalidParameter(f"no packet goes to {host}: {reason}")
-        return NextHop(listener, hop, routes, (), loopback, contact=contact)
+        return NextHop(listener, hop, routes, (), loopback, contact=contact, proxied=bool(routes))
 
     def route_within(self, endpoint: SipEndpointSettings, uri: Uri, contact: Contact | None) -> NextHop:
         """The way of a request inside a dialog to ``uri``, the first of the route set or the other end itself: over the
@@ -392,12 +395,12 @@ class Exchanges:
         return False
 
     def _may_prove(self, exchange: Exchange) -> bool:
-        """Whether the other end is one that credentials are for: a configured proxy, the contact itself, a host that the
-        endpoint's settings name. A caller's URI, a 3xx or a new target inside a dialog may lead to anybody, who could ask
-        for the digest of the right realm (SECURITY.md S37).
+        """Whether the other end is one that credentials are for: a configured proxy, the contact itself, a host that
+        the endpoint's settings name. A caller's URI, a 3xx or a new target inside a dialog may lead to anybody, who
+        could ask for the digest of the right realm (SECURITY.md S37).
         """
         hop = exchange.hop
-        if hop.bound or hop.routes:
+        if hop.bound or hop.proxied:
             return True
         host, contact = next_host(hop.uri), hop.contact
         if contact is not None:

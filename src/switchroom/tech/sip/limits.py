@@ -119,7 +119,7 @@ LONGEST_SESSION = 1_800
 SILENT_SUBSCRIPTION = 7_200.0
 
 #: Seconds a party has to come back after its connection closed: phones and browsers reconnect within half a minute.
-RECONNECT_GRACE = 30.0
+FLOW_GRACE = 32.0
 
 #: Retry-After of the 503 while the table of calls is full: about what the shortest calls last.
 RETRY_AFTER = 16

@@ -23,10 +23,10 @@ from switchroom.core.schedule import Deadline, Schedule
 from switchroom.model.errors import InvalidParameter
 from switchroom.tech.sip.exchange import Exchange, Exchanges, NextHop, Outcome
 from switchroom.tech.sip.limits import (
+    FLOW_GRACE,
     LONGEST_SESSION,
     PROBE_AFTER,
     PROBES_PER_LOOK,
-    RECONNECT_GRACE,
     SILENT_SUBSCRIPTION,
     SUBSCRIPTION_LIFE,
     WATCH_EVERY,
@@ -60,8 +60,6 @@ class Liveness:
         self._next: Deadline | None = None
         #: Those who have been asked and did not answer yet.
         self._asked: set[Leg] = set()
-        #: Dialogs that ended so.
-        self.noticed = 0
         calls.confirmed = self._watch
 
     def _watch(self) -> None:
@@ -72,7 +70,7 @@ class Liveness:
     def disconnected(self, flow: Flow) -> None:
         """A connection closed: who was on it is given a while to come back."""
         if self._calls.on_flow(flow):
-            self._schedule.at(self._clock.monotonic() + RECONNECT_GRACE, partial(self._ask_those_on, flow))
+            self._schedule.at(self._clock.monotonic() + FLOW_GRACE, partial(self._ask_those_on, flow))
 
     # ---- looking
 
@@ -163,7 +161,6 @@ class Liveness:
                 self._exchanges.start(bye, _whatever)
 
     def _forget(self, call: Call, leg: Leg, why: str, **more: str) -> None:
-        self.noticed += 1
         log.info(
             "a call ended without BYE",
             caller=call.caller.endpoint.name,

@@ -117,14 +117,14 @@ class ReferralPolicy:
             raise Refused("no password was shown")
         if not self._rates.take(endpoint.name, incoming.received_at):
             raise Refused("too often", Answer(503, [("Retry-After", str(int(REFERRAL_WINDOW)))], stateless=True))
-        referred = self._directory.by_name(request.uri.unescaped_user, request.uri.host) if request.uri.user else None
+        referred = self._named(request.uri)
         if referred is None:
             raise Refused("nobody here is asked", Answer(404))
         self._check_identity(request, endpoint)
         refer_to = _refer_to(request)
         if self._meant(refer_to) is referred:
             raise Refused("a phone would call itself")
-        return self._contact(referred, incoming, loops=referred is endpoint)
+        return self._contact(incoming, loops=referred is endpoint)
 
     def _check_identity(self, request: Request, endpoint: SipEndpointSettings) -> None:
         """Nobody refers in the name of somebody else here (RFC 3892: nothing but our word vouches for it)."""
@@ -149,7 +149,7 @@ class ReferralPolicy:
         if any(uri.param(name) is not None for name in _FORBIDDEN_PARAMETERS):
             raise Refused("a Refer-To with a parameter that steers")
         if self._transports.names_us(uri) or uri.host in self._directory.settings.domain_aliases:
-            named = self._directory.by_name(uri.unescaped_user, uri.host) if uri.user else None
+            named = self._named(uri)
             if named is None:
                 raise Refused("a Refer-To of nobody here", Answer(404))
             return named
@@ -157,10 +157,17 @@ class ReferralPolicy:
             raise Refused("a Refer-To outside")
         return None
 
-    def _contact(self, referred: SipEndpointSettings, incoming: RequestReceived, *, loops: bool) -> Target:
+    def _named(self, uri: Uri) -> SipEndpointSettings | None:
+        """The endpoint a URI at this server names, or one of its devices (RFC 5627)."""
+        device = self._driver.names.device(uri)
+        if device is not None:
+            return device.endpoint
+        return self._directory.by_name(uri.unescaped_user, uri.host) if uri.user else None
+
+    def _contact(self, incoming: RequestReceived, *, loops: bool) -> Target:
         """The latest reachable contact, who refers not among them: one's own other phone may be referred."""
         try:
-            targets = self._driver.names.destination(referred.name, by_name=True)
+            targets = self._targets.find(incoming.request.uri, proven=True)
         except NoContact:
             raise Refused("nobody is there", Answer(480)) from None
         except EndpointNotFound:

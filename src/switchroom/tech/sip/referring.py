@@ -186,18 +186,22 @@ class Referring:
         """The final answer to the REFER outside a dialog."""
         subscription.exchange = None
         self._calls.cancel(subscription.patience)
-        call = subscription.call
         if outcome.success:
-            if call is not None:
-                # The phone did take it, later than we waited, and before anybody took the call.
-                subscription.call = None
-                self._calls.release(call)
+            self._taken(subscription)
             self._accepted(subscription, outcome)
-        elif call is None:
+        elif subscription.call is None and not _answer_was_lost(subscription, outcome):
             if subscription.plan.referral.fallback is Fallback.INVITE and outcome.status in _REFUSALS:
                 self._call(subscription, 0.0)
             else:
                 self.failed(subscription, outcome.status, outcome.reason)
+
+    def _taken(self, subscription: Subscription) -> None:
+        """The phone did take the REFER outside a dialog, maybe later than we waited: it need not take our call too."""
+        self._calls.cancel(subscription.patience)
+        call = subscription.call
+        if call is not None and not call.up:
+            subscription.call = None
+            self._calls.release(call)
 
     def _accepted(self, subscription: Subscription, outcome: Outcome) -> None:
         """Without a subscription (RFC 4488) nothing more will come."""
@@ -215,9 +219,13 @@ class Referring:
     def _call(self, subscription: Subscription, now: float) -> None:
         plan = subscription.plan
         try:
-            subscription.call = self._calls.start(plan.target, plan.sender, plan.contact, plan.ringing, subscription)
+            call = self._calls.start(plan.target, plan.sender, plan.contact, plan.ringing, subscription)
         except InvalidParameter as error:
             self.failed(subscription, 503, str(error))
+            return
+        subscription.call = call
+        if subscription.over:
+            self._calls.release(call)  # it could not even be sent
 
     def calling(self, subscription: Subscription, status: int, reason: str) -> None:
         """The phone itself rings, or was answered: no progress of the referral yet, which is ``sent`` again."""
@@ -239,7 +247,7 @@ class Referring:
     def _answered_inside(self, subscription: Subscription, outcome: Outcome) -> None:
         if outcome.success:
             self._accepted(subscription, outcome)
-        else:
+        elif not _answer_was_lost(subscription, outcome):
             self.failed(subscription, outcome.status, outcome.reason)
 
     # ---- what the phone tells
@@ -253,7 +261,10 @@ class Referring:
 
     def receive(self, found: Subscription | Call, incoming: RequestReceived) -> Answer:
         """Works on a request of what ``find`` found."""
-        return self.notified(found, incoming.request) if isinstance(found, Subscription) else found.receive(incoming)
+        if isinstance(found, Call):
+            return found.receive(incoming)
+        self._taken(found)
+        return self.notified(found, incoming.request)
 
     def acknowledged(self, request: Request) -> bool:
         """An ACK to a 2xx; whether it belongs to a call of ours."""
@@ -318,9 +329,10 @@ class Referring:
             tied.discard(subscription)
             if not tied and contact is not None:
                 del self._tied[contact.flow]
-        if subscription.call is not None:
+        call, subscription.call = subscription.call, None
+        if call is not None:
             # After the answer to what the phone has just told.
-            self._calls.after(0.0, partial(self._release, subscription.call))
+            self._calls.after(0.0, partial(self._release, call))
 
     def _let_go(self, call: Call, now: float) -> None:
         call.hang_up()
@@ -338,6 +350,11 @@ class Referring:
         self._reports.referral(
             ReferralReport(referral=subscription.plan.referral, state=state, status_code=status, reason=reason)
         )
+
+
+def _answer_was_lost(subscription: Subscription, outcome: Outcome) -> bool:
+    """Whether nobody answered the REFER, and NOTIFYs that came all the same say that the phone took it."""
+    return outcome.response is None and subscription.last is not ReferralState.SENT
 
 
 def _declines_subscription(response: Response) -> bool:

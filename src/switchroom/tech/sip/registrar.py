@@ -33,7 +33,7 @@ from switchroom.tech.sip.outbound import (
     parameters,
     replaced_by,
 )
-from switchroom.tech.sip.transports import URI_TRANSPORT, bracketed, host_port
+from switchroom.tech.sip.transports import URI_TRANSPORT, bracketed, host_port, next_host
 from switchroom.wire.sip.digest import parse_credentials
 from switchroom.wire.sip.errors import SipError
 from switchroom.wire.sip.events import RequestReceived
@@ -129,8 +129,6 @@ class Registrar:
         call_id, cseq = request.call_id, request.cseq.number
         user_agent = _shown((request.first("user-agent") or "")[:MAX_SHOWN])
         header_expires = request.expires
-        # Otherwise the phone is content with an ordinary binding where its proxy knows nothing of outbound.
-        insists = "outbound" in (tag.lower() for tag in request.all("require"))
         # By URI, so that two spellings of one contact in one request are one change: the last one.
         changes: dict[str, Bind | Unbind] = {}
         replaced: list[Bind | Unbind] = []
@@ -156,7 +154,13 @@ class Registrar:
                     changes[text] = Unbind(aor, text)
                 continue
             outbound = outbound_id(incoming, name_addr, path)
-            if not outbound and insists and "reg-id" in name_addr.params and not first_hop_knows(incoming, path):
+            # A phone that does not insist is content with an ordinary binding.
+            if (
+                not outbound
+                and "reg-id" in name_addr.params
+                and _insists(request)
+                and not first_hop_knows(incoming, path)
+            ):
                 raise Refused(439, "First Hop Lacks Outbound Support")
             contact = Contact(
                 aor=settings.name,
@@ -218,9 +222,10 @@ class Registrar:
             raise Refused(400)
         if uri.param("gr") is not None and self._gruus.aor(uri) is not None:
             raise Refused(403)  # it would be reached by itself (RFC 5627 section 5.1)
-        host, flow = uri.host.strip("[]"), incoming.flow
-        if not permits(endpoint.contact_acl, host) or not permits(self._directory.contact_rules, host):
-            raise Refused(403)
+        host, flow = next_host(uri), incoming.flow
+        for named in {uri.host.strip("[]"), host}:
+            if not permits(endpoint.contact_acl, named) or not permits(self._directory.contact_rules, named):
+                raise Refused(403)
         moved = rewrite and (endpoint.rewrite_contact or (endpoint.rewrite_behind_nat and _behind_nat(incoming)))
         reason = forbidden(flow.host if moved else host, loopback=True)
         if reason is not None and reason != NO_LITERAL:
@@ -302,6 +307,10 @@ class Registrar:
             headers.append(("Supported", "path"))
             headers.extend(("Path", line) for line in request.lines("path"))
         return headers
+
+
+def _insists(request: Request) -> bool:
+    return "outbound" in (tag.lower() for tag in request.all("require"))
 
 
 def _supports(request: Request, option: str) -> bool:

@@ -25,7 +25,7 @@ from switchroom.model.change import SipChange
 from switchroom.model.endpoint import Contact, EndpointId
 from switchroom.model.message import Delivery, DeliveryReport, Referral, TextMessage
 from switchroom.model.settings import AorSettings, IdentifySettings, SipEndpointSettings, SipSettings
-from switchroom.tech.sip.answer import Answer, Bind, Unbind
+from switchroom.tech.sip.answer import METHODS, Answer, Bind, Unbind
 from switchroom.tech.sip.authentication import Authenticator
 from switchroom.tech.sip.bindings import Bindings
 from switchroom.tech.sip.calling import Calls as OwnCalls
@@ -63,12 +63,6 @@ from switchroom.wire.sip.stack import Stack
 from switchroom.wire.sip.uri import parse_uri
 
 log = structlog.get_logger(__name__)
-
-#: The methods whose answers are counted one by one (RFC 3261 and its extensions).
-METHODS = (
-    *("REGISTER", "MESSAGE", "OPTIONS", "INVITE", "ACK", "BYE", "CANCEL", "REFER", "NOTIFY", "SUBSCRIBE", "PUBLISH"),
-    *("INFO", "UPDATE", "PRACK"),
-)
 
 
 class SipTechnology:
@@ -127,7 +121,8 @@ class SipTechnology:
             self._stack, self._transports, directory, resolver, clock, token, self._flush
         )
         self._messaging = Messaging(name, directory, names, exchanges, token, fork)
-        own_calls = OwnCalls(directory, exchanges, schedule, clock, token, self._answer, self._flush)
+        channels = channels if channels is not None else Channels(registry, bus, clock)
+        own_calls = OwnCalls(name, directory, exchanges, channels, schedule, clock, token, self._answer, self._flush)
         self._referring = Referring(directory, names, exchanges, own_calls, reports, schedule, clock, token)
         self._bindings = Bindings(name, contacts, clock)
         self._registrations = Registrations(directory, exchanges, schedule, clock, token, random)
@@ -149,6 +144,9 @@ class SipTechnology:
             name, self._driver, directory, registry, bus, self._stack, clock, self._answer, self._flush
         )
         targets = Targets(name, directory, names, registry)
+        #: Answers to requests, ours and those that pass through; and final answers to ours (0: none came).
+        self.answers = Answers(METHODS)
+        self.outcomes = exchanges.outcomes
         self._proxy = Proxy(
             name,
             self._driver,
@@ -157,11 +155,13 @@ class SipTechnology:
             exchanges,
             self._transports,
             self._stack,
-            channels or Channels(registry, bus, clock),
+            channels,
             schedule,
             clock,
-            Marks(secret, node),
+            Marks(secret),
             self._answer,
+            self._flush,
+            self.answers,
             serial=fork == "first",
         )
         self._liveness = Liveness(
@@ -185,9 +185,6 @@ class SipTechnology:
             tell,
             calls=calls == "endpoints",
         )
-        #: Answers of ours to requests, and final answers to ours (0: none came).
-        self.answers = Answers(METHODS)
-        self.outcomes = exchanges.outcomes
         self._server_header = (("Server", general.user_agent),) if general.user_agent else ()
         self._tells_refreshes = general.send_contact_status_on_update_registration
 
@@ -409,7 +406,7 @@ class SipTechnology:
             self._change(answer.changes)
             self._bindings.confirm(partial(self._confirmed, incoming, answer))
         else:
-            self._respond(incoming, answer, incoming.received_at)
+            self._respond(incoming, answer, self._clock.monotonic())
             self._change(answer.changes)
 
     def _confirmed(self, incoming: RequestReceived, answer: Answer) -> None:

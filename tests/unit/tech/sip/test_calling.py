@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+from itertools import count
+from random import Random
+
 import pytest
 
-from support.sip_world import SERVER, Sent, SipWorld, aor, auth, phone, reply, settings
+from support.sip_world import SERVER, Sent, SipWorld, aor, auth, phone, reply, settings, wire
 from switchroom.model.message import Fallback, ReferralState
 from switchroom.tech.sip.limits import CALL_LINGERS, FALLBACK_PATIENCE, MAX_FORKS, RING_LIFE, SUBSCRIPTION_LIFE
-from switchroom.wire.sip.message import Response
+from switchroom.wire.sip.errors import SipError
+from switchroom.wire.sip.flow import Flow
+from switchroom.wire.sip.message import Request, Response
 
 CAROL = "192.0.2.5:5091"
 CONTACT = f"Contact: <sip:carol@{CAROL}>\n"
@@ -57,7 +63,7 @@ def referred(w: SipWorld) -> tuple[Sent, Sent]:
     return invite, inside
 
 
-_branches = iter(range(1, 10_000))
+_branches = count(1)
 
 
 def ask(invite: Sent, method: str, *, cseq: int = 1, extra: str = "", body: str = "", tag: str = "phone") -> str:
@@ -148,6 +154,28 @@ async def test_a_late_yes_ends_the_call_that_nobody_took() -> None:
     assert progress(w)[1:] == [(ReferralState.SENT, 180), (ReferralState.ACCEPTED, 202)]
 
 
+async def test_a_notify_says_yes_too() -> None:
+    """The answer to the REFER was lost; a NOTIFY of its subscription is proof that the phone took it."""
+    w = await world()
+    first = refer(w)
+    w.receive(notify(first, "SIP/2.0 100 Trying"), CAROL)
+    assert all(s.request.method == "REFER" for s in w.pass_time(33))
+    assert progress(w)[1:] == [(ReferralState.TRYING, 100)]
+    w.receive(notify(first, "SIP/2.0 200 OK", "terminated", 2), CAROL)
+    assert progress(w)[2:] == [(ReferralState.ANSWERED, 200)]
+    assert nothing_left(w)
+
+
+async def test_a_late_notify_ends_the_call_that_nobody_took() -> None:
+    w = await world()
+    first = refer(w)
+    invite = w.pass_time(FALLBACK_PATIENCE + 0.1)[-1]
+    w.receive(reply(invite, 180), CAROL)
+    cancel, ok = w.receive(notify(first, "SIP/2.0 180 Ringing"), CAROL)
+    assert (cancel.request.method, ok.response.status) == ("CANCEL", 200)
+    assert progress(w)[1:] == [(ReferralState.SENT, 180), (ReferralState.RINGING, 180)]
+
+
 async def test_a_late_no_changes_nothing() -> None:
     w = await world()
     first = refer(w)
@@ -204,6 +232,25 @@ async def test_the_phone_is_referred_inside_the_call_and_let_go() -> None:
         (ReferralState.ANSWERED, 200),
     ]
     assert nothing_left(w)
+
+
+async def test_the_phone_has_a_channel_while_it_is_called() -> None:
+    w = await world()
+    invite = called(w)
+
+    def channels() -> int:
+        endpoint = w.registry.get("PJSIP", "carol")
+        assert endpoint is not None
+        return len(endpoint.channel_ids)
+
+    w.receive(reply(invite, 100), CAROL)
+    assert channels() == 0
+    w.receive(reply(invite, 180), CAROL)
+    assert channels() == 1
+    takes(w, invite)
+    assert channels() == 1
+    w.receive(ask(invite, "BYE"), CAROL)
+    assert channels() == 0
 
 
 async def test_requests_go_the_way_the_answer_tells() -> None:
@@ -298,6 +345,19 @@ async def test_a_phone_that_is_picked_up_too_late_is_let_go_at_once() -> None:
     assert progress(w)[-1] == (ReferralState.FAILED, 487)
 
 
+async def test_a_call_that_can_not_be_sent_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    w = await world()
+    first = refer(w)
+
+    def refuse(*args: object) -> int:
+        raise SipError(503, "too many requests wait for an answer")
+
+    monkeypatch.setattr(w.sip._stack, "request", refuse)
+    assert w.receive(reply(first, 405), CAROL) == []
+    assert progress(w)[1:] == [(ReferralState.FAILED, 503)]
+    assert nothing_left(w)
+
+
 async def test_an_answer_that_no_ack_can_be_sent_to_is_a_failure() -> None:
     w = await world()
     assert w.receive(reply(called(w), 200, SDP, OFFER), CAROL) == []
@@ -348,6 +408,31 @@ async def test_a_subscription_that_never_ends_is_ended_with_the_call() -> None:
     assert sent[0].request.method == "BYE"
     assert progress(w)[-1] == (ReferralState.ACCEPTED, 202)
     assert nothing_left(w)
+
+
+async def test_a_call_that_is_over_leaves_no_cycle() -> None:
+    w = await world()
+    gc.collect()
+    gc.disable()
+    try:
+        for fragment in ("200 OK", "486 Busy Here"):
+            invite, _ = referred(w)
+            w.receive(ask(invite, "INVITE", extra=CONTACT + SDP, body=OFFER), CAROL)
+            w.receive(ask(invite, "ACK"), CAROL)
+            w.receive(notify(invite, f"SIP/2.0 {fragment}", "terminated", 2), CAROL)
+            (bye,) = w.pass_time(0)
+            w.receive(reply(bye), CAROL)
+        rings = called(w)
+        w.receive(reply(rings, 180), CAROL)
+        w.pass_time(RING_LIFE)
+        w.receive(reply(rings, 487), CAROL)
+        del invite, rings, bye
+        w.progress.clear()
+        w.ear.take()
+        w.pass_time(100)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 # ---- what the phone does inside the call
@@ -502,3 +587,58 @@ async def test_calls_to_one_phone_do_not_know_each_other() -> None:
     takes(w, second)
     assert answer(w, ask(first, "BYE")).status == 200
     assert answer(w, ask(second, "INFO")).status == 200
+
+
+def damaged(text: str, random: Random) -> bytes:
+    """A message with a few bytes of its head and body changed, lost or doubled."""
+    data = bytearray(wire(text))
+    for _ in range(random.randint(1, 4)):
+        at = random.randrange(len(data))
+        match random.randrange(4):
+            case 0:
+                data[at] = random.randrange(256)
+            case 1:
+                del data[at : at + random.randint(1, 30)]
+            case 2:
+                data[at:at] = random.choice([b"\r\n", b"\0", b";", b",", b"<", b'"', b"\xff", b"99999999999"])
+            case _:
+                data[at:at] = data[at : at + random.randint(1, 30)]
+    return bytes(data)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_nothing_a_phone_says_raises(seed: int) -> None:
+    """SECURITY.md S01: answers to our INVITE and REFER, and requests inside the call, all damaged."""
+    random = Random(seed)
+    w = await world()
+    flow = Flow("udp", "udp", "192.0.2.5", 5091)
+    called = 0
+    for _ in range(150):
+        refused = reply(refer(w), 405)
+        for _ in range(3):
+            w.sip.receive(damaged(refused, random), flow)
+        left = [s for s in w.receive(refused, CAROL) if isinstance(s.message, Request)]
+        invite = next((s for s in left if s.request.method == "INVITE"), None)
+        if invite is None:
+            continue  # what was damaged said something else
+        called += 1
+        taken = reply(invite, 200, f"{CONTACT}Record-Route: <sip:192.0.2.66;lr>\n{SDP}", OFFER)
+        for text in (reply(invite, 180), taken):
+            for _ in range(3):
+                w.sip.receive(damaged(text, random), flow)
+        w.sip.receive(wire(taken), flow)
+        for method, extra, body in (
+            ("INVITE", CONTACT + SDP, OFFER),
+            ("UPDATE", CONTACT + SDP, OFFER),
+            ("NOTIFY", "Event: refer\nSubscription-State: active\n", "SIP/2.0 180 Ringing"),
+            ("INFO", "Info-Package: x\n", ""),
+            ("ACK", "", ""),
+        ):
+            for n in range(4):
+                w.sip.receive(damaged(ask(invite, method, cseq=n, extra=extra, body=body), random), flow)
+        w.receive(ask(invite, "BYE", cseq=2**31 - 1), CAROL)
+        w.pass_time(1)
+        w.sent()
+    w.pass_time(2 * SUBSCRIPTION_LIFE)
+    assert called > 100
+    assert nothing_left(w)

@@ -114,6 +114,27 @@ async def test_a_text_to_a_device_that_is_gone_is_answered_480() -> None:
     assert [s.response.status for s in sent] == [480]
 
 
+@pytest.mark.parametrize("kind", ["pub-gruu", "temp-gruu"])
+async def test_a_call_to_a_gruu_rings_that_device_alone(kind: str) -> None:
+    w = await world()
+    register(w, DESK)
+    target = given(register(w, MOBILE, 5091), 5091).params[kind] or ""
+    assert [s.to[1] for s in call(w, target) if s.data.startswith(b"INVITE")] == [5091]
+
+
+async def test_a_call_to_a_device_that_is_gone_is_answered_480() -> None:
+    w = await world()
+    register(w, MOBILE, 5091)
+    assert [s.response.status for s in call(w, f"sip:alice@{SERVER};gr={DESK}")] == [480]
+
+
+def call(w: SipWorld, to: str) -> list[Sent]:
+    """An INVITE of bob's; what leaves because of it."""
+    written = request("INVITE", "bob", target=to, to=f"<{to}>", extra="Contact: <sip:bob@192.0.2.9:5090>\n")
+    (challenge,) = w.receive(written)
+    return w.receive(authorized(written, challenge.response, "bob"))
+
+
 async def test_a_temporary_gruu_ends_when_the_device_registers_anew() -> None:
     w = await world()
     first = temporary(register(w, DESK, call_id="one"))

@@ -118,16 +118,16 @@ async def test_where_no_packet_may_go_none_goes(contact: str) -> None:
     assert outcome(w) == [(DeliveryState.FAILED, 302)]
 
 
-async def test_a_challenge_of_the_new_target_is_answered_and_the_old_answer_stays_away() -> None:
+async def test_a_challenge_of_a_new_target_at_the_same_host_is_answered_and_the_old_answer_stays_away() -> None:
     w = await world(outbound_auth=("out",))
     (first,) = w.sent()
     challenge = 'WWW-Authenticate: Digest realm="them", nonce="n1", algorithm=MD5, qop="auth"\n'
     (proven,) = w.receive(reply(first, 401, challenge))
-    (second,) = w.receive(reply(proven, 302, "Contact: <sip:new@192.0.2.7>\n"))
+    (second,) = w.receive(reply(proven, 302, "Contact: <sip:new@192.0.2.5:5099>\n"))
     assert second.request.first("authorization") is None
     assert second.request.cseq.number == proven.request.cseq.number + 1
     (third,) = w.receive(reply(second, 401, challenge))
-    assert 'uri="sip:new@192.0.2.7"' in (third.request.first("authorization") or "")
+    assert 'uri="sip:new@192.0.2.5:5099"' in (third.request.first("authorization") or "")
     w.receive(reply(third, 202))
     assert outcome(w) == [(DeliveryState.DELIVERED, 202)]
 

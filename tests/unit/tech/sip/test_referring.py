@@ -6,9 +6,11 @@ import asyncio
 
 import pytest
 
-from support.sip_world import Sent, SipWorld, aor, auth, phone, reply, settings
+from support.call_world import Exchange, Phone, at, exchange
+from support.sip_world import SERVER, Sent, SipWorld, aor, auth, phone, reply, settings
 from switchroom.model.errors import EndpointNotFound, InvalidParameter
-from switchroom.model.message import ReferralState
+from switchroom.model.message import Fallback, ReferralState
+from switchroom.tech.sip.limits import FALLBACK_PATIENCE, SUBSCRIPTION_LIFE
 
 
 async def world() -> SipWorld:
@@ -243,3 +245,169 @@ async def test_a_referral_that_fits_no_datagram_is_refused() -> None:
         w.referrals.refer("pjsip:carol", "alice", "alice", {"X-Long": "x" * 66_000})
     assert not w.sent()
     assert not w.sip._referring._subscriptions
+
+
+# ---- each end there is
+
+
+@pytest.mark.parametrize(
+    ("fragment", "state"),
+    [
+        ("SIP/2.0 100 Trying", ReferralState.TRYING),
+        ("SIP/2.0 179 Odd", ReferralState.TRYING),
+        ("SIP/2.0 180 Ringing", ReferralState.RINGING),
+        ("SIP/2.0 183 Session Progress", ReferralState.RINGING),
+        ("SIP/2.0 200 OK", ReferralState.ANSWERED),
+        ("SIP/2.0 202", ReferralState.ANSWERED),
+        ("SIP/2.0 302 Moved", ReferralState.FAILED),
+        ("SIP/2.0 404 Not Found", ReferralState.FAILED),
+        ("SIP/2.0 487 Request Terminated", ReferralState.FAILED),
+        ("SIP/2.0 503 Service Unavailable", ReferralState.FAILED),
+        ("SIP/2.0 603 Decline", ReferralState.FAILED),
+    ],
+)
+async def test_what_a_fragment_says(fragment: str, state: ReferralState) -> None:
+    w = await world()
+    sent = refer(w, "alice")
+    w.receive(reply(sent, 202), "192.0.2.5:5091")
+    w.receive(notify(sent, fragment), "192.0.2.5:5091")
+    last = w.progress[-1]
+    status, _, reason = fragment.removeprefix("SIP/2.0 ").partition(" ")
+    assert (last.state, last.status_code, last.reason) == (state, int(status), reason)
+
+
+@pytest.mark.parametrize("fragment", ["", "junk", "SIP/2.0 999 Far", "SIP/3.0 200 OK", "HTTP/1.1 200 OK"])
+async def test_a_fragment_that_says_nothing_changes_nothing(fragment: str) -> None:
+    w = await world()
+    sent = refer(w, "alice")
+    w.receive(reply(sent, 202), "192.0.2.5:5091")
+    (answer,) = w.receive(notify(sent, fragment), "192.0.2.5:5091")
+    assert answer.response.status == 200
+    assert [p.state for p in w.progress] == [ReferralState.SENT, ReferralState.ACCEPTED]
+
+
+async def test_a_subscription_that_ends_early_leaves_what_is_known() -> None:
+    """What became of the call nobody can say; ``trying`` is the last that is true."""
+    w = await world()
+    sent = refer(w, "alice")
+    w.receive(reply(sent, 202), "192.0.2.5:5091")
+    w.receive(notify(sent, "SIP/2.0 100 Trying", state="terminated;reason=noresource"), "192.0.2.5:5091")
+    assert [p.state for p in w.progress][2:] == [ReferralState.TRYING]
+    assert not w.sip._referring._subscriptions
+    assert w.pass_time(SUBSCRIPTION_LIFE + 1) == []
+    assert len(w.schedule) == 0
+
+
+async def test_a_notify_before_the_answer_counts() -> None:
+    """RFC 6665 4.1.2.4: on UDP it may come first."""
+    w = await world()
+    sent = refer(w, "alice")
+    last = notify(sent, "SIP/2.0 200 OK", state="terminated;reason=noresource")
+    (answer,) = w.receive(last, "192.0.2.5:5091")
+    assert answer.response.status == 200
+    assert w.receive(reply(sent, 202), "192.0.2.5:5091") == []
+    assert [p.state for p in w.progress] == [ReferralState.SENT, ReferralState.ANSWERED]
+
+
+# ---- phones on connections
+
+
+async def browsers(*names: str) -> tuple[Exchange, list[Phone]]:
+    world = await exchange("bob", *names)
+    world.listen("ws", 5080)
+    found = [
+        at(world, name, f"198.51.100.{n}:4000", transport="ws", contact=f"sip:{name}x@{name}.invalid;transport=ws")
+        for n, name in enumerate(names, 1)
+    ]
+    return world, [at(world, "bob", "192.0.2.44:5060"), *found]
+
+
+def progress(world: Exchange) -> list[tuple[ReferralState, int]]:
+    return [(report.state, report.status_code) for report in world.world.progress]
+
+
+def tell(phone: Phone, referred: Sent, fragment: str) -> None:
+    r = referred.request
+    body = f"SIP/2.0 {fragment}"
+    phone.send(
+        f"NOTIFY sip:x@{SERVER} SIP/2.0\n{phone.via('z9hG4bKnotify')}Max-Forwards: 70\nFrom: {r.first('to')};tag=p\n"
+        f"To: {r.first('from')}\nCall-ID: {r.call_id}\nCSeq: 1 NOTIFY\nEvent: refer\nSubscription-State: active\n"
+        f"Content-Length: {len(body)}\n\n{body}"
+    )
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+async def test_a_phone_that_is_gone_with_its_connection_is_a_failure(accepted: bool) -> None:
+    world, (_, sue) = await browsers("sue")
+    world.world.referrals.refer("pjsip:sue", "bob", "bob", {})
+    world.deliver()
+    referred = sue.got("REFER")
+    if accepted:
+        sue.answer(referred, 202)
+        tell(sue, referred, "180 Ringing")
+    world.disconnect(sue)
+    assert progress(world)[-1] == (ReferralState.FAILED, 503)
+    referring = world.world.sip._referring
+    assert not referring._subscriptions
+    assert not referring._tied
+
+
+async def test_a_phone_whose_referral_ended_may_go() -> None:
+    world, (_, sue) = await browsers("sue")
+    world.world.referrals.refer("pjsip:sue", "bob", "bob", {})
+    world.deliver()
+    referred = sue.got("REFER")
+    sue.answer(referred, 202)
+    tell(sue, referred, "200 OK")
+    world.disconnect(sue)
+    assert progress(world)[-1] == (ReferralState.ANSWERED, 200)
+    assert not world.world.sip._referring._tied
+
+
+async def test_a_browser_is_offered_what_it_can_take_and_gone_with_its_connection() -> None:
+    world, (_, sue) = await browsers("sue")
+    world.world.referrals.refer("pjsip:sue", "bob", "bob", {}, fallback=Fallback.INVITE)
+    world.deliver()
+    sue.answer(sue.got("REFER"), 405)
+    invite = sue.got("INVITE")
+    assert invite.request.target == "sip:suex@sue.invalid;transport=ws"
+    assert invite.request.to.uri.user == "sue"
+    assert b"UDP/TLS/RTP/SAVPF" in invite.request.body
+    sue.answer(invite, 200, body="v=0")
+    assert (sue.got("ACK").to, sue.got("REFER").request.to.tag) == (("198.51.100.1", 4000), "sue.198.51.100.1.4000")
+    world.disconnect(sue)
+    assert progress(world)[-1] == (ReferralState.FAILED, 503)
+    world.pass_time(100)
+    assert world.channels("sue") == 0
+    assert world.lost == []
+    assert not world.world.sip._referring._calls._calls
+
+
+async def test_a_phone_that_went_while_it_was_waited_for_is_a_failure() -> None:
+    world, (_, sue) = await browsers("sue")
+    world.world.referrals.refer("pjsip:sue", "bob", "bob", {}, fallback=Fallback.INVITE)
+    world.disconnect(sue)
+    world.pass_time(FALLBACK_PATIENCE + 1)
+    assert progress(world)[-1] == (ReferralState.FAILED, 503)
+
+
+# ---- ``to_self``
+
+
+@pytest.mark.parametrize("fallback", list(Fallback))
+async def test_the_referred_phone_calls_through_us(fallback: Fallback) -> None:
+    world, (bob, sue) = await browsers("sue")
+    world.world.referrals.refer("pjsip:sue", "bob", "bob", {}, to_self=True, fallback=fallback)
+    world.deliver()
+    first = referred = sue.got("REFER")
+    if fallback is Fallback.INVITE:
+        sue.answer(first, 405)
+        sue.answer(sue.got("INVITE"), 200, body="v=0")
+        referred = sue.got("REFER")
+    sue.answer(referred, 202)
+    target = (referred.request.first("refer-to") or "").strip("<>")
+    sue.take()
+    sue.invite(target)
+    bob.answer(bob.got("INVITE"), 200)
+    assert sue.got(200).response.cseq.method == "INVITE"
+    assert progress(world)[-1] == (ReferralState.ACCEPTED, 202)

@@ -334,6 +334,17 @@ async def test_what_comes_to_our_line_is_known_to_be_from_the_endpoint() -> None
     assert [s.to for s in sent] == [("192.0.2.9", 5090)]
 
 
+async def test_a_call_to_our_line_rings_whom_it_is_for() -> None:
+    w, first = await registered(line=True, endpoint="trunk")
+    w.register("alice", "<sip:alice@192.0.2.9:5090>")
+    contact = first.request.contacts[0].uri
+    sent = w.receive(
+        request("INVITE", "stranger", target=str(contact), extra="Contact: <sip:far@192.0.2.50>\n"), SOURCE
+    )
+    assert [s.to for s in sent if s.data.startswith(b"INVITE")] == [("192.0.2.9", 5090)]
+    assert [s.response.status for s in sent if s.data.startswith(b"SIP")] == [100]
+
+
 @pytest.mark.parametrize("line", ["", ";line", ";line=", ";line=0123456789abcdef"])
 async def test_another_line_is_nobodys(line: str) -> None:
     w, _ = await registered(line=True, endpoint="trunk")

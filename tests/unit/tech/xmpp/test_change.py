@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from support.xmpp_world import XmppWorld, client, component
@@ -26,9 +28,15 @@ async def test_accounts_come() -> None:
     assert world.stream("second").opened == 1
     world.stream("second").bind()
     world.stream("sip").bind()
-    assert world.states() == ["second unknown", "second offline", "sip unknown", "sip offline"] + [
-        "second online",
+    assert [state for state in world.states() if state.startswith("sip")] == [
+        "sip unknown",
+        "sip offline",
         "sip online",
+    ]
+    assert [state for state in world.states() if not state.startswith("sip")] == [
+        "second unknown",
+        "second offline",
+        "second online",
     ]
     world.send(sender="second")
     world.send(sender="alice@sip.localhost")
@@ -56,7 +64,7 @@ async def test_accounts_go() -> None:
 
 
 @pytest.mark.parametrize("change", [{"secret": "new"}, {"port": 5223}, {"use_tls": False}, {"username": "other@h"}])
-async def test_an_account_that_connects_otherwise_connects_again(change: dict[str, object]) -> None:
+async def test_an_account_that_connects_otherwise_connects_again(change: dict[str, Any]) -> None:
     world = await XmppWorld(client(), client("second")).start()
     await serve(world, client(**change), client("second"))
     first, second = world.streams["gateway"]
@@ -134,7 +142,9 @@ async def test_an_online_account_is_reached_at_its_session() -> None:
     world.stream().bind()
     bound_at = world.clock.wall()
     await world.pass_time(5)
-    (contact,) = world.registry.contacts_of("xmpp", "gateway") or ()
+    contacts = world.registry.contacts_of("xmpp", "gateway")
+    assert contacts is not None
+    (contact,) = contacts
     assert (contact.uri, contact.aor) == ("xmpp:gateway@localhost/asterisk-xmpp", "gateway")
     assert (contact.status, contact.expires) == (ContactStatus.REACHABLE, None)
     assert (contact.address, contact.transport) == ("127.0.0.1:5222", "tcp")

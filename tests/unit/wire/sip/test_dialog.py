@@ -146,8 +146,10 @@ def test_requests_that_were_overtaken_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("method", "moves"),
-    [("INVITE", True), ("UPDATE", True), ("NOTIFY", True), ("REFER", True), ("SUBSCRIBE", True)]
-    + [("BYE", False), ("INFO", False), ("OPTIONS", False), ("MESSAGE", False)],
+    [
+        *(("INVITE", True), ("UPDATE", True), ("NOTIFY", True), ("REFER", True), ("SUBSCRIBE", True)),
+        *(("BYE", False), ("INFO", False), ("OPTIONS", False), ("MESSAGE", False)),
+    ],
 )
 def test_a_target_refresh_moves_the_other_end(method: str, moves: bool) -> None:
     dialog = Dialog.from_response(answer())

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from switchroom.core.ports import Clock
 from switchroom.core.schedule import Deadline, Schedule
+from switchroom.core.tally import Answers
 from switchroom.model.errors import InvalidParameter
 from switchroom.tech.sip.answer import Answer
 from switchroom.tech.sip.exchange import Exchanges, Outcome
@@ -36,8 +37,11 @@ class Means(NamedTuple):
     exchanges: Exchanges
     schedule: Schedule
     clock: Clock
-    #: Sends an answer of our own.
+    #: Makes an answer of our own; ``flush`` sends what was made, where no packet that came in is the reason.
     answer: Callable[[RequestReceived, Answer], None]
+    flush: Callable[[], None]
+    #: Counts the final answers of others; it counts our own itself.
+    answers: Answers
     #: Seconds after which nobody answers any more (64*T1).
     patience: float
 
@@ -130,11 +134,6 @@ class ResponseContext:
     def success(self, branch: Branch, response: Response, flow: Flow) -> None:
         """A 2xx: goes back at once, however many there are; nobody else needs to answer any more (16.7 steps 5, 10)."""
         self.heard(branch, response, flow)
-        if self.final >= 300:
-            # The transaction can not take it, but the sender of the INVITE has to know (RFC 3261 16.7 step 5).
-            data = write_forwarded(response, self.vias, without=self.withheld)
-            self._means.stack.send(data, self.incoming.flow)
-            return
         first = not self.final
         self.final = response.status
         self._pass_back(response)
@@ -143,6 +142,8 @@ class ResponseContext:
 
     def _pass_back(self, response: Response, extra: Sequence[tuple[str, str]] = ()) -> None:
         data = write_forwarded(response, self.vias, extra=extra, without=self.withheld)
+        if response.status >= 200:
+            self._means.answers.add(self.incoming.request.method, response.status)
         self._means.stack.answer(self.incoming, response.status, data, self._means.clock.monotonic())
 
     def _ended(self, branch: Branch, outcome: Outcome) -> None:
@@ -163,6 +164,8 @@ class ResponseContext:
             self._start(following)
         if not self.open:
             self._conclude()
+        if outcome.response is None:
+            self._means.flush()
 
     def _weigh(self, branch: Branch, outcome: Outcome) -> None:
         response = outcome.response
@@ -170,6 +173,8 @@ class ResponseContext:
             outcome = Outcome(430, "Flow Failed")
         elif outcome.status == 487 and branch.cancelling and not self.cancelled:
             outcome = Outcome(408, "Request Timeout")  # we gave it up, not the sender (16.8)
+        elif response is None and self.cancelled:
+            outcome = Outcome(487, "Request Terminated")
         if response is not None and outcome.status in (401, 407):
             self._challenges += [(_CHALLENGES[key], value) for key, _, value in response.fields if key in _CHALLENGES]
         if self._best is None or _rank(outcome) < _rank(self._best):
@@ -245,8 +250,7 @@ class ResponseContext:
                 self._cancel(branch)
             else:
                 self._means.exchanges.abandon(branch)
-                status = 487 if self.cancelled else 408
-                self._ended(branch, Outcome(status, ""))
+                self._ended(branch, Outcome(408, "Request Timeout"))
         if self.open and self._deadline is None:
             when = min(branch.expected_by for branch in self.open)
             self._deadline = self._means.schedule.at(when, self._look)

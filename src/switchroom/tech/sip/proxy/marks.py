@@ -21,17 +21,15 @@ _BYTES: Final = 12
 class Marks:
     """Signs with one secret."""
 
-    def __init__(self, secret: bytes, node: str) -> None:
-        """``node`` stands in each of our Via branches, see ``wire.sip.stack.Stack``."""
+    def __init__(self, secret: bytes) -> None:
         self._secret = blake2s(secret, person=b"proxy").digest()
-        self._branch = f".{node}."
-        self._node = node
 
-    def route(self, call_id: str, tag: str) -> str:
-        """The user part of our Record-Route in a call, from its Call-ID and the caller's tag: who shows it in a Route
-        has seen the dialog (in place of the flow token of RFC 5626 5.3; the flows are in the table of calls).
+    def route(self, call_id: str, transaction: str) -> str:
+        """The user part of our Record-Route in a call, from its Call-ID and the transaction that began it: who shows it
+        in a Route has seen the dialog (in place of the flow token of RFC 5626 5.3; the flows are in the table of
+        calls). A call that passes twice has two.
         """
-        return self._sign(f"route {len(call_id)} {call_id}{tag}")
+        return self._sign(f"route {len(call_id)} {call_id}{transaction}")
 
     def matches(self, shown: str, token: str) -> bool:
         """Whether what somebody shows is this token; takes as long for any that is not."""

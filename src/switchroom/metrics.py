@@ -164,6 +164,10 @@ class Metrics(Collector):
         sources = self._sources
         sockets = [udp for listeners in sources.listeners for udp in listeners.datagrams]
         yield _counter("switchroom_udp_received", "SIP datagrams read.", sum(udp.received for udp in sockets))
+        shed = [((sip.name,), sip.overload.shed) for sip in sources.sip]
+        yield _counter(
+            "switchroom_udp_shed", "SIP datagrams of strangers left alone under overload.", shed, ["technology"]
+        )
         yield _counter("switchroom_udp_sent", "SIP datagrams sent.", sum(udp.sent for udp in sockets))
         yield _counter(
             "switchroom_udp_send_errors", "SIP datagrams that did not leave.", sum(udp.send_errors for udp in sockets)

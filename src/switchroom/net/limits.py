@@ -108,3 +108,7 @@ PING_SECONDS: Final = 30.0
 
 #: Frames of one WebSocket taken before the loop has its turn, however many have arrived.
 MESSAGES_PER_TURN: Final = 32
+
+#: Full batches in a row after which a socket is behind: half a thousand datagrams came faster than they were read, and
+#: what waits is older than any phone waits before it asks again.
+BEHIND_BATCHES: Final = 8

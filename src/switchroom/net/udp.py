@@ -18,7 +18,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Self
 
-from switchroom.net.limits import MAX_BATCH, MAX_DATAGRAM, MAX_ERRORS, SOCKET_BUFFER
+from switchroom.net.limits import BEHIND_BATCHES, MAX_BATCH, MAX_DATAGRAM, MAX_ERRORS, SOCKET_BUFFER
 
 # Linux's numbers (linux/in.h, linux/in6.h), which Python's socket module does not name.
 _IP_RECVERR = 11
@@ -43,6 +43,7 @@ class UdpListener:
         "_closed",
         "_error",
         "_fileno",
+        "_full",
         "_loop",
         "_receive",
         "_socket",
@@ -69,6 +70,8 @@ class UdpListener:
         self._buffer = bytearray(MAX_DATAGRAM)
         self._view = memoryview(self._buffer)
         self._closed = False
+        #: Full batches in a row.
+        self._full = 0
         #: The loop may have stopped watching the socket because of an error on it.
         self._suspect = False
         self._loop = asyncio.get_running_loop()
@@ -151,7 +154,13 @@ class UdpListener:
                 receive(bytes(view[:size]), address[0], address[1])
         finally:
             self.received += count
+            self._full = self._full + 1 if count == MAX_BATCH else 0
             self._finish(count)
+
+    @property
+    def behind(self) -> bool:
+        """Whether datagrams have come faster than they are read for a while."""
+        return self._full >= BEHIND_BATCHES
 
     def _finish(self, count: int) -> None:
         """Ends a wake-up in which ``count`` datagrams were read."""

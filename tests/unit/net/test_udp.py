@@ -216,3 +216,25 @@ async def test_nothing_is_read_after_close(listener: UdpListener, recorder: Reco
     listener.close()
     assert [data for data, _, _ in recorder.datagrams] == [b"one"]
     assert recorder.batches == []
+
+
+async def test_it_says_when_it_is_behind(peer: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Full batches in a row: more came than was read, time and again; it is over with the first that is not full."""
+    monkeypatch.setattr("switchroom.net.udp.MAX_BATCH", 4)
+    monkeypatch.setattr("switchroom.net.udp.BEHIND_BATCHES", 2)
+    behind: list[bool] = []
+    done = asyncio.Event()
+
+    def receive(data: bytes, host: str, port: int) -> None:
+        behind.append(opened.behind)
+        if len(behind) == 11:
+            done.set()
+
+    opened = await UdpListener.open("127.0.0.1", 0, receive, after=lambda: None)
+    with closing(opened):
+        for _ in range(11):
+            peer.sendto(b"x", opened.address)
+        async with asyncio.timeout(10):
+            await done.wait()
+        assert behind == [False] * 8 + [True] * 3
+        assert not opened.behind

@@ -47,7 +47,7 @@ _OPEN_TO_DEAD = 500
 
 
 #: People on XMPP, each with a text on its way; and how long a text waits for a receipt that never came before.
-_PEOPLE = 12
+_PEOPLE = 8
 _RECEIPT_WAIT = 3.0
 _ONLINE_WITHIN = 20.0
 

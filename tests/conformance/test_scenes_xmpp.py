@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from conformance.comparison import same_json
 from conformance.rulings import by_the_rulings_of_xmpp
-from conformance.world import DATA, recorded_server
+from conformance.world import DATA, XMPP_PORT, recorded_server
 from support.ari import Ari, ari_client
 from support.events import Event, Events, events
 from support.programs import need_program
@@ -69,7 +69,7 @@ async def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     prosody = Prosody(need_program("prosody", request), folder / "prosody", None)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(prosody.running())
-        ports = {5222: prosody.client_port}
+        ports = {XMPP_PORT: prosody.client_port}
         server = await stack.enter_async_context(recorded_server(folder / "config", ports))
         ari = await stack.enter_async_context(ari_client(server.base))
         romeo = Romeo(prosody.client_port, None)

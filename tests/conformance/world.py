@@ -29,6 +29,8 @@ PHONES = {
 }
 #: Recorded ports the server binds: SIP, chan_sip, IAX2, HTTP.
 SERVER_PORTS = (5060, 5070, 4569, 8088)
+#: Recorded port of the XMPP server, where nobody is unless a test brings one.
+XMPP_PORT = 5222
 
 _PORT_IN_CONFIG = re.compile(r"(?<=[:=])(\d{4})\b")
 _PORT_IN_TEXT = re.compile(r"(127\.0\.0\.1(?::|%3A))(\d{4})\b")
@@ -53,7 +55,7 @@ class World:
 async def recorded_world(directory: Path) -> AsyncIterator[World]:
     """Starts server and phones; both of dave's phones are known to answer."""
     async with AsyncExitStack() as stack:
-        ports = {recorded: free_port() for recorded in SERVER_PORTS}
+        ports = {recorded: free_port() for recorded in (*SERVER_PORTS, XMPP_PORT)}
         phones = {}
         for recorded, (name, user) in PHONES.items():
             server_port = ports[5070 if name == "oldphone" else 5060]
@@ -72,7 +74,7 @@ async def recorded_world(directory: Path) -> AsyncIterator[World]:
 @asynccontextmanager
 async def recorded_server(directory: Path, ports: dict[int, int]) -> AsyncIterator[RunningServer]:
     """The server alone. ``ports``: recorded port to ours, for those who talk to it; the others are any."""
-    _write_config(directory, {recorded: free_port() for recorded in SERVER_PORTS} | ports)
+    _write_config(directory, {recorded: free_port() for recorded in (*SERVER_PORTS, XMPP_PORT)} | ports)
     async with running_server(directory) as server:
         yield server
 

@@ -43,10 +43,11 @@ class Pjsua2:
 
 
 @asynccontextmanager
-async def pjsua2(folder: Path, name: str, server: Address, transport: str) -> AsyncIterator[Pjsua2]:
+async def pjsua2(folder: Path, name: str, server: Address, transport: str, *more: str) -> AsyncIterator[Pjsua2]:
     """A phone that has registered, with the password that ``support.config.user`` gives."""
     _make(folder)
-    async with program(sys.executable, str(PHONE), name, f"{name}pw", str(server), transport, folder=folder) as run:
+    account = (name, f"{name}pw", str(server), transport, *more)
+    async with program(sys.executable, str(PHONE), *account, folder=folder) as run:
         phone = Pjsua2(run)
         await phone.tells("registered", 200)
         yield phone

@@ -1,4 +1,5 @@
-"""A pjsua2 phone without sound, for a process of its own: ``pjsua2_phone.py NAME PASSWORD HOST:PORT TRANSPORT``.
+"""A pjsua2 phone without sound, for a process of its own: ``pjsua2_phone.py NAME PASSWORD HOST:PORT TRANSPORT [srtp]``.
+With ``srtp`` it takes encrypted media (RFC 4568) and no other.
 
 Tells what happens as JSON lines on standard output: ``["registered", STATUS]``, ``["message", FROM, TYPE, BODY]``,
 ``["sent", STATUS]``; of calls ``["incoming", FROM]``, ``["call", STATE, STATUS]`` with the states CALLING, EARLY,
@@ -114,7 +115,7 @@ class Account(pj.Account):  # type: ignore[misc]
         tell("incoming", call.getInfo().remoteUri)
 
 
-def start(endpoint: pj.Endpoint, name: str, password: str, server: str, protocol: str) -> Account:
+def start(endpoint: pj.Endpoint, name: str, password: str, server: str, protocol: str, encryption: str = "") -> Account:
     """Brings the library up on a free port of 127.0.0.1 and registers."""
     endpoint.libCreate()
     config = pj.EpConfig()
@@ -134,6 +135,9 @@ def start(endpoint: pj.Endpoint, name: str, password: str, server: str, protocol
     settings.regConfig.timeoutSec = 120
     settings.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", name, 0, password))
     settings.mediaConfig.transportConfig.boundAddress = "127.0.0.1"
+    if encryption:
+        settings.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_MANDATORY
+        settings.mediaConfig.srtpSecureSignaling = 0
     account = Account(endpoint.audDevManager().getCaptureDevMedia())
     account.create(settings)
     return account

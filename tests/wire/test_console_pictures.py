@@ -66,6 +66,8 @@ LOOKS: dict[str, dict[str, Any]] = {
     "-dark": {"width": 1280, "height": 800, "dark": True},
     "-phone": {"width": 390, "height": 780, "phone": True},
 }
+#: Views whose pictures are kept in every look; of the others the first is enough.
+EVERY_LOOK = ("console-endpoints", "console-activity")
 #: What scrolls to the side where only the rows may.
 TOO_WIDE = "document.querySelector('main').scrollWidth > document.querySelector('main').clientWidth"
 
@@ -126,7 +128,7 @@ async def picture(tab: Tab, name: str) -> None:
         await tab.look(**window)
         await tab.evaluate("document.fonts.ready")
         assert not await tab.evaluate(TOO_WIDE), f"{name}{look} is wider than the window"
-        if WANTED:
+        if WANTED and (not look or name in EVERY_LOOK):
             await asyncio.sleep(0.5)  # plots and rows follow the window's size
             (PICTURES / f"{name}{look}.png").write_bytes(await tab.picture())
     await tab.look(**LOOKS[""])

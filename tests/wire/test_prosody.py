@@ -108,6 +108,23 @@ async def test_a_text_for_a_phone_reaches_it_and_its_answer_comes_back(world: Wo
         assert await world.romeo.text() == ("alice@sip.localhost", "hello romeo")
 
 
+async def test_a_phone_writes_to_somebody_on_xmpp_whose_answer_comes_back(world: World) -> None:
+    async with phone("alice", world.server.sip) as alice:
+        await alice.register(password="alicepw")
+        answer = await alice.message("romeo%40localhost", "hello romeo", password="alicepw")
+        assert answer.status == 202
+        sender, body = await world.romeo.text()
+        assert (sender, body) == ("alice@sip.localhost", "hello romeo")
+
+        reply = world.romeo.make_message(JID(sender), "hello alice", mtype="chat")
+        reply["request_receipt"] = True
+        reply.send()
+        request = await alice.next("MESSAGE")
+        assert request.body == "hello alice"
+        assert "<sip:romeo%40localhost@127.0.0.1" in request.first("From")
+        assert await asyncio.wait_for(world.romeo.receipts.get(), 10) == reply["id"]
+
+
 @BOTH
 async def test_what_is_refused_stops_nobody_and_is_told(world: World) -> None:
     for name in ("wrong", "stranger", "impostor"):

@@ -124,6 +124,26 @@ async def test_pjsua2_calls_past_us(tmp_path: Path, request: pytest.FixtureReque
         await pia.tells("call", "DISCONNECTED", 200)
 
 
+async def test_pjsua2_that_wants_encrypted_media_is_called_once_more(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """It refuses what we offer (488), and then offers itself."""
+    need_package("pjsua2", request)
+    async with (
+        office(tmp_path, "pia", "pat") as here,
+        pjsua2(tmp_path / "pia", "pia", here.at["udp"], "udp", "srtp") as pia,
+        pjsua2(tmp_path / "pat", "pat", here.at["udp"], "udp", "srtp") as pat,
+    ):
+        referral = await here.refer("pia", "pjsip:pat", fallback="invite", to_self="true")
+        await pia.tells("incoming", f"<{DESK}>")
+        pia.do("answer", 200)
+        await pat.tells("incoming")
+        pat.do("answer", 200)
+        await here.reaches(referral, "answered", 200)
+        await pat.tells("hears")
+        pat.do("hangup", 0)
+
+
 async def test_nobody_takes_the_call_of_the_server(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     need_package("pjsua2", request)
     async with (

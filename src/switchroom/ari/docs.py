@@ -9,7 +9,7 @@ from typing import Any
 
 from switchroom.ari.devices import STATES
 from switchroom.ari.routes import TABLE, Parameter, Route
-from switchroom.model.message import ReferralState
+from switchroom.model.message import Notification, ReferralState
 from switchroom.model.record import MessageState
 
 _SWAGGER = "1.1"
@@ -113,6 +113,13 @@ _DELIVERY = _model(
     reason=_field("string", "The last answer's"),
     attempts=_field("int", "How often it was sent"),
     updated=_field("Date", "When that was known"),
+    notification=_field(
+        "string",
+        "What the device told of it since",
+        required=False,
+        values=tuple(n.value for n in Notification),
+    ),
+    notified=_field("Date", "When the device told it", required=False),
 )
 
 _SENT_MESSAGE = _model(

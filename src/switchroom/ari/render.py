@@ -174,7 +174,7 @@ def message_document(record: MessageRecord) -> dict[str, Any]:
 
 
 def _delivery(delivery: DeliveryRecord) -> dict[str, Any]:
-    return {
+    document = {
         "contact": delivery.contact,
         "state": delivery.state.value,
         "status_code": delivery.status_code,
@@ -182,6 +182,10 @@ def _delivery(delivery: DeliveryRecord) -> dict[str, Any]:
         "attempts": delivery.attempts,
         "updated": timestamp(delivery.updated),
     }
+    if delivery.notification is not None:
+        document["notification"] = delivery.notification.value
+        document["notified"] = timestamp(delivery.notified)
+    return document
 
 
 def referral_document(record: ReferralRecord) -> dict[str, Any]:

@@ -16,11 +16,13 @@ from switchroom.server import Running, StartError, serve
 
 GUIDE = """\
 
-The REST interface is at {base}/ari (user demo, password demo), phones register at {host}:{port} over UDP.
+The console is at {base}/ and the REST interface at {base}/ari (user demo, password demo).
+Phones register at {host}:{port} over UDP.
 Type one of these in another terminal:
 
   curl -u demo:demo {base}/ari/endpoints
-    lists all endpoints as JSON: alice and bob are online, carol waits for a softphone of yours.
+    lists all endpoints as JSON: alice and bob are online, carol waits for a softphone of yours,
+    dave for a browser (Phone, in the console).
 
   curl -i -u demo:demo -X PUT '{base}/ari/endpoints/sendMessage?to=pjsip:alice&from=pjsip:bob&body=Hello'
     is answered 202 Accepted; alice gets the text, and it is shown here.

@@ -252,6 +252,8 @@ class Dispatch:
         known.status_code, known.reason = report.status_code, report.reason
         known.contact = report.contact or known.contact
         known.updated = self._clock.wall()
+        if report.notification is not None:
+            known.notification, known.notified = report.notification, known.updated
         if report.state is DeliveryState.DELIVERED:
             known.state = DELIVERED
         elif report.status_code in _PASSING and self._clock.monotonic() >= entry.deadline:

@@ -30,7 +30,7 @@ from switchroom.core.waiting import Key, Waiting
 from switchroom.model.endpoint import ContactStatus, EndpointId, EndpointState
 from switchroom.model.errors import Conflict, Full, InvalidParameter, MessageNotFound, NoContact
 from switchroom.model.events import ContactStatusChange, EndpointStateChange, Event, TextMessageStatusChange
-from switchroom.model.message import Delivery, TextMessage
+from switchroom.model.message import Delivery, Notification, TextMessage
 from switchroom.model.record import DeliveryRecord, MessageRecord, MessageState
 
 log = structlog.get_logger(__name__)
@@ -113,6 +113,7 @@ class Messages:
         )
         self._expiry = Expiry(schedule, clock, self._expire, self._lives, self._unfinished)
         self._accepting: dict[str, _Accepting] = {}
+        self._noting = asyncio.Lock()
         #: Contacts that came so far: whether one came while a message was being kept.
         self._arrivals = 0
         self._started = False
@@ -414,6 +415,28 @@ class Messages:
         await self._journal.confirm()
         return record
 
+    async def note(self, message_id: str, recipient: EndpointId, contact: str, notification: Notification) -> bool:
+        """Keeps what a device tells of a message it got. ``contact``: where it is, empty when nobody knows.
+
+        False when no such message was sent to this recipient. Raises StoreUnavailable.
+        """
+        async with self._noting:  # of two about one message the second has to see what the first wrote
+            record = self._dispatch.get(message_id) or await self._journal.find(message_id)
+            record = self._dispatch.get(message_id) or record
+            if record is None or (record.technology, record.endpoint) != recipient:
+                return False
+            index = _spoken_of(record, contact)
+            if index is None:
+                return False
+            known = record.deliveries[index]
+            # What was displayed was delivered, whichever is told first.
+            if known.notification not in (Notification.DISPLAYED, notification):
+                known.notification = notification
+                record.updated = known.notified = self._clock.wall()
+                self._journal.update(record, (index,))
+                self._bus.publish((TextMessageStatusChange(message=record, at=known.notified, notified=True),))
+            return True
+
     # ---- what changes
 
     def _write(self, record: MessageRecord, changed: Sequence[int] | None) -> None:
@@ -536,6 +559,23 @@ def _digest(message: TextMessage) -> str:
     parts = [message.technology, message.destination, message.by_name, message.sender, message.body]
     text = json.dumps([*parts, sorted(message.headers.items())])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _spoken_of(record: MessageRecord, contact: str) -> int | None:
+    """The delivery that a device at a contact speaks of: its own; else, as it may send from anywhere, the one that was
+    spoken of before, or the first that got the text.
+    """
+    begun = [index for index, known in enumerate(record.deliveries) if known.attempts]
+    deliveries = record.deliveries
+    return min(
+        begun,
+        key=lambda i: (
+            deliveries[i].contact != contact,
+            deliveries[i].notification is None,
+            deliveries[i].state is not MessageState.DELIVERED,
+        ),
+        default=None,
+    )
 
 
 def _same(known: str, digest: str) -> None:

@@ -118,7 +118,7 @@ class Tally:
     def _hear_message(self, event: TextMessageStatusChange) -> None:
         record = event.message
         state = record.state
-        if state is MessageState.SENDING:
+        if state is MessageState.SENDING or event.notified:
             return
         if state is MessageState.QUEUED:
             if event.at == record.created:

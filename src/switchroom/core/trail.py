@@ -31,7 +31,7 @@ class Trail:
         if type(event) is not TextMessageStatusChange:
             return
         record = event.message
-        if record.state in _UNDELIVERED and record.over:
+        if record.state in _UNDELIVERED and record.over and not event.notified:
             log.info("a text was not delivered", **_step(record))
         elif self._every_step:
             log.debug("a text gets further", **_step(record))

@@ -71,6 +71,8 @@ class TextMessageStatusChange(Event, frozen=True, kw_only=True):
     """
 
     message: MessageRecord
+    #: No state changed: a device told what became of a text that it got.
+    notified: bool = False
 
 
 class ReferStatusChange(Event, frozen=True, kw_only=True):

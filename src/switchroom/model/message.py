@@ -50,6 +50,14 @@ class DeliveryState(StrEnum):
     FAILED = "failed"
 
 
+class Notification(StrEnum):
+    """What a recipient's device tells of a text it got, after it was taken: ARI addition ``notification``."""
+
+    DELIVERED = "delivered"
+    DISPLAYED = "displayed"
+    FAILED = "failed"
+
+
 class DeliveryReport(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a delivery. ``status_code`` is the protocol's (SIP: of the final response,
     408 for a timeout), 0 when there was none.
@@ -61,6 +69,8 @@ class DeliveryReport(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     #: The contact that answered, where the technology tried several.
     contact: str = ""
+    #: What the recipient's device told with it.
+    notification: Notification | None = None
 
 
 class Fallback(StrEnum):

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from switchroom.model.message import ReferralState
+from switchroom.model.message import Notification, ReferralState
 
 
 class MessageState(StrEnum):
@@ -24,7 +24,7 @@ class MessageState(StrEnum):
         return self not in (MessageState.QUEUED, MessageState.SENDING)
 
 
-class DeliveryRecord(msgspec.Struct, kw_only=True):
+class DeliveryRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One message to one contact. ``status_code`` and ``reason`` are of the last attempt, 0 before it."""
 
     contact: str
@@ -34,6 +34,9 @@ class DeliveryRecord(msgspec.Struct, kw_only=True):
     attempts: int = 0
     #: Wall-clock seconds.
     updated: float = 0.0
+    #: What the device told of it since, and when (wall-clock seconds).
+    notification: Notification | None = None
+    notified: float = 0.0
 
 
 class MessageRecord(msgspec.Struct, kw_only=True):

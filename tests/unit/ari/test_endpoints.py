@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from switchroom.model.message import Fallback
 from unit.ari.edge import Edge, running
 
 CAROL = {"technology": "PJSIP", "resource": "carol", "state": "online", "channel_ids": []}
@@ -211,8 +212,36 @@ async def test_refer(edge: Edge, query: str, body: Any, to_self: bool, name: str
 
 
 @pytest.mark.parametrize(
+    ("query", "body", "fallback"),
+    [
+        ("", None, Fallback.NONE),
+        ("&fallback=none", None, Fallback.NONE),
+        ("&fallback=invite", None, Fallback.INVITE),
+        ("", {"fallback": "invite"}, Fallback.INVITE),
+        ("&fallback=invite", {"fallback": "none"}, Fallback.NONE),
+        ("&fallback=invite", {"fallback": None}, Fallback.NONE),
+    ],
+)
+async def test_fallback(edge: Edge, query: str, body: Any, fallback: Fallback) -> None:
+    data = msgspec.json.encode(body) if body is not None else None
+    for path in (f"refer?{REFERRAL}{query}", f"PJSIP/carol/refer?from=pjsip:alice&refer_to=alice{query}"):
+        assert (await edge.ask("POST", f"/ari/endpoints/{path}", body=data)).status == 202
+    assert [referral.fallback for referral in edge.pjsip.referrals] == [fallback, fallback]
+
+
+@pytest.mark.parametrize(
     "body",
-    [*BAD_BODIES, {"to_self": 1}, {"to_self": "junk"}, {"display_name": 5}, {"refer_to": None}, {"refer_to": 5}],
+    [
+        *BAD_BODIES,
+        {"fallback": "INVITE"},
+        {"fallback": ""},
+        {"fallback": True},
+        {"to_self": 1},
+        {"to_self": "junk"},
+        {"display_name": 5},
+        {"refer_to": None},
+        {"refer_to": 5},
+    ],
 )
 async def test_bad_parameters_of_refer(edge: Edge, body: Any) -> None:
     answer = await edge.ask("POST", f"/ari/endpoints/refer?{REFERRAL}", body=msgspec.json.encode(body))

@@ -13,6 +13,7 @@ export class Contacts extends Store {
   #known = new Map();
   #wanted = new Map();
   #asking = 0;
+  /** What was asked for a moment ago or is being asked for; `stale` when an event came meanwhile. */
   #asked = new Map();
 
   constructor(ari) {
@@ -39,14 +40,14 @@ export class Contacts extends Store {
   hear(event) {
     if (!event.endpoint) return;
     if (!["EndpointStateChange", "PeerStatusChange", "ContactStatusChange"].includes(event.type)) return;
-    const known = this.#known.get(`${event.endpoint.technology}/${event.endpoint.resource}`);
-    if (known) known.stale = true;
+    const id = `${event.endpoint.technology}/${event.endpoint.resource}`;
+    for (const found of [this.#known.get(id), this.#asked.get(id)]) if (found) found.stale = true;
     this.#next();
   }
 
   /** All of them may have changed. */
   forget() {
-    for (const known of this.#known.values()) known.stale = true;
+    for (const found of [...this.#known.values(), ...this.#asked.values()]) found.stale = true;
     this.#next();
   }
 
@@ -61,17 +62,16 @@ export class Contacts extends Store {
 
   async #ask(id, endpoint) {
     this.#asking += 1;
-    this.#asked.set(id, true);
+    const asked = { stale: false };
+    this.#asked.set(id, asked);
     const found = { contacts: [], words: "", stale: false };
-    const before = this.#known.get(id);
-    if (before) before.stale = false;
     try {
       found.contacts = await this.ari.get(endpointPath(endpoint, "/contacts"));
       found.words = found.contacts.map(({ uri, user_agent }) => `${uri} ${user_agent}`.toLowerCase()).join(" ");
     } catch {
       // A lost server is told elsewhere, and an endpoint that is gone has no contacts.
     }
-    found.stale = before?.stale ?? false;
+    found.stale = asked.stale;
     this.#known.delete(id);
     this.#known.set(id, found);
     bound(this.#known, MOST);

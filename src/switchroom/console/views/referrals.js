@@ -72,9 +72,12 @@ function ReferForm({ session, to: first }) {
       <${AddressField} session=${session} label=${S.referrals.referTo} hint=${S.referrals.referToHint} name="refer_to" required
         value=${referTo} onInput=${field(setReferTo)} />
       <${AddressField} session=${session} label=${S.referrals.from} name="from" required value=${from} onInput=${field(setFrom)} />
-      <${Field} label=${S.referrals.name} name="name" autocomplete="off" />
-      <${Check} label=${S.referrals.toSelf} hint=${S.referrals.toSelfHint} name="to_self" />
-      <${Check} label=${S.referrals.fallback} hint=${S.referrals.fallbackHint} name="fallback" />
+      <details class="more">
+        <summary>${S.referrals.more}</summary>
+        <${Field} label=${S.referrals.name} name="name" autocomplete="off" />
+        <${Check} label=${S.referrals.toSelf} hint=${S.referrals.toSelfHint} name="to_self" />
+        <${Check} label=${S.referrals.fallback} hint=${S.referrals.fallbackHint} name="fallback" />
+      </details>
       ${problem && html`<p class="notice bad" role="alert">${problem}</p>`}
       <button class="primary" disabled=${busy || readOnly}>${busy ? S.referrals.sending : S.referrals.send}</button>
       ${made && html`<${ReferralProgress} referral=${made} />`}

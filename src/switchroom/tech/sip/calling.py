@@ -16,10 +16,11 @@ from switchroom.core.ports import Clock
 from switchroom.core.schedule import Deadline, Schedule
 from switchroom.model.endpoint import EndpointId
 from switchroom.model.errors import InvalidParameter
+from switchroom.tech.sip.acknowledgement import Acknowledgement
 from switchroom.tech.sip.answer import Answer
 from switchroom.tech.sip.directory import Directory
 from switchroom.tech.sip.exchange import Exchange, Exchanges, NextHop, Outcome
-from switchroom.tech.sip.limits import ACK_LIFE, ACK_REPEATS, CALL_LINGERS, MAX_FORKS, RING_LIFE
+from switchroom.tech.sip.limits import CALL_LINGERS, MAX_FORKS, RING_LIFE
 from switchroom.tech.sip.names import Target, request_uri, to_header
 from switchroom.wire.sip.dialog import Dialog
 from switchroom.wire.sip.errors import SipError
@@ -31,6 +32,9 @@ from switchroom.wire.sip.uri import escape_user, parse_uri
 
 #: What a phone may send us inside a call.
 _ALLOW = "INVITE, ACK, CANCEL, BYE, UPDATE, INFO, OPTIONS, NOTIFY"
+
+#: Answers to an INVITE by which a phone refuses what is offered, and not the call.
+_OTHER_SESSION = (415, 488, 606)
 
 _BROWSERS = ("ws", "wss")
 _CREDENTIALS = ("Authorization", "Proxy-Authorization")
@@ -128,8 +132,11 @@ class Calls:
         if deadline is not None:
             self._schedule.cancel(deadline)
 
-    def repeat(self, incoming: RequestReceived, answer: Answer) -> None:
-        """Sends an answer once more."""
+    def acknowledgement(self, lost: Callable[[], None]) -> Acknowledgement:
+        """What waits for the ACKs of one call."""
+        return Acknowledgement(self._schedule, self._clock, self._repeat, lost)
+
+    def _repeat(self, incoming: RequestReceived, answer: Answer) -> None:
         self._answer(incoming, answer)
         self._flush()
 
@@ -138,19 +145,22 @@ class Call:
     """One of them."""
 
     __slots__ = (
+        "_acknowledgement",
         "_caller",
         "_calls",
         "_channel",
         "_contact",
         "_dialog",
+        "_extra",
         "_forks",
         "_invite",
+        "_offers",
+        "_reply",
         "_rings_until",
         "_sender",
         "_session",
         "_state",
         "_target",
-        "_unacknowledged",
         "call_id",
         "local_tag",
     )
@@ -167,13 +177,17 @@ class Call:
         #: The phone's, from its first provisional answer to the end.
         self._channel = ""
         self._session: Session | None = None
+        self._extra: Headers = ()
         self._invite: Exchange | None = None
+        #: Whether the INVITE offers a session; otherwise the 2xx does, and ``_reply`` is what the ACK says to that.
+        self._offers = True
+        self._reply = b""
         self._dialog: Dialog | None = None
         #: 2xx that came from more than one phone behind the contact, or after we had given up: by their tag.
         self._forks: dict[str | None, Dialog] = {}
         self._rings_until: Deadline | None = None
-        #: Our 2xx to an INVITE of the phone's, until its ACK comes: number, when it is sent again.
-        self._unacknowledged: tuple[int, Deadline] | None = None
+        #: Of our 2xx to INVITEs of the phone's; made when the first comes.
+        self._acknowledgement: Acknowledgement | None = None
 
     @property
     def up(self) -> bool:
@@ -183,10 +197,18 @@ class Call:
 
     def invite(self, extra: Headers) -> None:
         """See ``Calls.start``."""
+        self._extra = extra
+        self._ask(1)
+        if self._state is _State.CALLING:
+            self._rings_until = self._calls.after(RING_LIFE, self._give_up)
+
+    def _ask(self, number: int) -> None:
+        """Sends the INVITE under this number (InvalidParameter: no way leads there)."""
         calls, endpoint = self._calls, self._target.endpoint
         hop = calls.exchanges.route(endpoint, self._target.uri, self._target.contact)
         own = hop.listener.own_host(hop.host)
-        self._session = Session(own, calls.token)
+        session = self._session = self._session or Session(own, calls.token)
+        body = session.offer(browser=_is_browser(self._target, hop)) if self._offers else b""
         headers = [
             *(("Route", route) for route in hop.routes),
             ("From", f"{self._sender};tag={self.local_tag}"),
@@ -196,15 +218,14 @@ class Call:
             ("Allow", _ALLOW),
             ("Accept", MEDIA_TYPE),
             *self._common(),
-            *extra,
-            ("Content-Type", MEDIA_TYPE),
+            *self._extra,
+            *_described(body),
         ]
         uri = request_uri(self._target.uri, endpoint)
-        body = self._session.offer(browser=_is_browser(self._target, hop))
         exchange = calls.exchanges.fitted(Exchange("INVITE", uri, headers, body, endpoint, hop))
+        exchange.cseq = number
         exchange.heard = self._heard
         self._invite = exchange
-        self._rings_until = calls.after(RING_LIFE, self._give_up)
         calls.exchanges.start(exchange, self._ended)
 
     def _heard(self, response: Response) -> None:
@@ -220,19 +241,40 @@ class Call:
                 self._acknowledge(self._dialog, response)
             elif self._state is _State.CALLING:
                 self._dialog = Dialog.from_response(response)
-                self._acknowledge(self._dialog, response)
-                self._state = _State.UP
-                self._calls.cancel(self._rings_until)
-                self._show(ChannelState.UP)
-                self._caller.answered()
+                self._take(self._dialog, response)
             else:
                 self._dismiss(tag, response)
         except SipError as error:
             # Without a Contact not even the ACK has a place to go: the phone gives up by itself.
             self._refuse(502, f"Bad Answer: {error.reason}")
 
+    def _take(self, dialog: Dialog, response: Response) -> None:
+        """The first 2xx. Where it offers the session, the ACK answers; a call that can not be answered is ended."""
+        assert self._session is not None
+        reply = b"" if self._offers else self._session.answer(response.body)
+        self._reply = reply or b""
+        self._acknowledge(dialog, response)
+        self._state = _State.UP
+        self._calls.cancel(self._rings_until)
+        if reply is None:
+            self.hang_up()
+            self._caller.refused(488, "No Session Was Offered")
+            return
+        self._show(ChannelState.UP)
+        self._caller.answered()
+
     def _ended(self, outcome: Outcome) -> None:
-        if not outcome.success:
+        if outcome.success:
+            return
+        if outcome.status in _OTHER_SESSION and self._offers and self._state is _State.CALLING:
+            # The phone wants other media than we offer (encrypted, mostly): now it may say which.
+            self._offers = False
+            assert self._invite is not None
+            try:
+                self._ask(self._invite.cseq + 1)
+            except InvalidParameter as error:
+                self._refuse(503, str(error))
+        else:
             self._refuse(outcome.status, outcome.reason)
 
     def _refuse(self, status: int, reason: str) -> None:
@@ -243,7 +285,8 @@ class Call:
     def _end(self) -> None:
         self._state = _State.OVER
         self._calls.cancel(self._rings_until)
-        self._settle()
+        if self._acknowledgement is not None:
+            self._acknowledgement.stop()
         self._calls.channels.close(self._channel)
 
     def _show(self, state: ChannelState) -> None:
@@ -283,7 +326,8 @@ class Call:
         """The ACK has the number and the credentials of its INVITE (RFC 3261 13.2.2.4)."""
         assert self._invite is not None
         proof = [(name, value) for name, value in self._invite.headers if name in _CREDENTIALS]
-        self._send(dialog, "ACK", proof, number=response.cseq.number)
+        reply = self._reply if dialog is self._dialog else b""
+        self._send(dialog, "ACK", [*proof, *_described(reply)], body=reply, number=response.cseq.number)
 
     # ---- requests inside the call
 
@@ -307,6 +351,7 @@ class Call:
         method: str,
         extra: Headers,
         done: Callable[[Outcome], None] | None = None,
+        body: bytes = b"",
         number: int = 0,
     ) -> None:
         exchanges, target = self._calls.exchanges, self._target
@@ -317,7 +362,7 @@ class Call:
             hop = exchanges.route_within(target.endpoint, target.uri if corrected else dialog.hop, contact)
             uri, headers = dialog.addressed()
             headers += [*self._common(), *extra]
-            exchange = Exchange(method, uri, headers, b"", target.endpoint, hop)
+            exchange = Exchange(method, uri, headers, body, target.endpoint, hop)
             exchange.dialog = dialog
             exchange.cseq = number or dialog.next_cseq()
             exchanges.start(exchanges.fitted(exchange), done or _ignore)
@@ -330,6 +375,7 @@ class Call:
         if self._invite is not None:
             self._invite.heard = None
             self._invite = None
+        self._acknowledgement = None
 
     def _common(self) -> list[tuple[str, str]]:
         general = self._calls.directory.general
@@ -361,17 +407,18 @@ class Call:
 
     def _reinvited(self, incoming: RequestReceived) -> Answer:
         """The session as the phone wants it now, as far as it is inactive (RFC 3261 14.2)."""
-        answer = self._described(incoming.request, offers=True)
+        answer = self._agreed(incoming.request, offers=True)
         if answer.status == 200:
-            self._settle()
-            self._await_ack(incoming, answer, ACK_REPEATS[0], ACK_LIFE)
+            if self._acknowledgement is None:
+                self._acknowledgement = self._calls.acknowledgement(self.hang_up)
+            self._acknowledgement.expect(incoming, answer)
         return answer
 
     def _updated(self, incoming: RequestReceived) -> Answer:
         """RFC 3311; also how a phone refreshes its session timer (RFC 4028)."""
-        return self._described(incoming.request, offers=False)
+        return self._agreed(incoming.request, offers=False)
 
-    def _described(self, request: Request, *, offers: bool) -> Answer:
+    def _agreed(self, request: Request, *, offers: bool) -> Answer:
         """200 with our side of the session; where there is no offer, ``offers`` has us make one (RFC 3261 13.2.1)."""
         assert self._session is not None
         headers = [("Contact", self._contact), ("Allow", _ALLOW)]
@@ -385,7 +432,7 @@ class Call:
             body = self._session.offer(browser=_is_browser(self._target, None))
         if body is None:
             return Answer(488)
-        return Answer(200, [*headers, ("Content-Type", MEDIA_TYPE)] if body else headers, body=body)
+        return Answer(200, [*headers, *_described(body)], body=body)
 
     def _informed(self, incoming: RequestReceived) -> Answer:
         """RFC 6086: we take part in no info package; what older phones send (key presses) is taken, for nothing."""
@@ -397,29 +444,10 @@ class Call:
     def _prack(self, incoming: RequestReceived) -> Answer:
         return Answer(481)
 
-    # ---- our 2xx to an INVITE of the phone's, until it is acknowledged (RFC 3261 13.3.1.4)
-
-    def _await_ack(self, incoming: RequestReceived, answer: Answer, interval: float, left: float) -> None:
-        def again(now: float) -> None:
-            self._unacknowledged = None
-            if left <= interval:
-                self.hang_up()
-                return
-            self._calls.repeat(incoming, answer)
-            self._await_ack(incoming, answer, min(2 * interval, ACK_REPEATS[1]), left - interval)
-
-        number = incoming.request.cseq.number
-        self._unacknowledged = (number, self._calls.after(min(interval, left), again))
-
     def acknowledged(self, request: Request) -> None:
         """The phone's ACK to a 2xx of ours."""
-        if self._unacknowledged is not None and self._unacknowledged[0] == request.cseq.number:
-            self._settle()
-
-    def _settle(self) -> None:
-        if self._unacknowledged is not None:
-            self._calls.cancel(self._unacknowledged[1])
-            self._unacknowledged = None
+        if self._acknowledgement is not None:
+            self._acknowledgement.came(request.cseq.number)
 
 
 _NOT_ALLOWED = Answer(405, [("Allow", _ALLOW)])
@@ -430,6 +458,11 @@ _HANDLERS: dict[str, Callable[[Call, RequestReceived], Answer]] = {
     "OPTIONS": Call._asked,
     "PRACK": Call._prack,
 }
+
+
+def _described(body: bytes) -> Headers:
+    """The header of a session description, where there is one."""
+    return [("Content-Type", MEDIA_TYPE)] if body else []
 
 
 def _is_browser(target: Target, hop: NextHop | None) -> bool:

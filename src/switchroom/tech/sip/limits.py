@@ -18,6 +18,13 @@ MAX_SHOWN = 255
 #: Bytes of a text that is taken in; docs/rulings.md 13.
 MAX_TEXT = 65_536
 
+#: Seconds for which it is worth telling that somebody types: it is told again every two minutes (RFC 3994 3.2).
+COMPOSING_LIFE = 120
+
+#: Texts between phones of whose end the sender wants to be told, that are remembered by the name it gave them; 200
+#: bytes each. The oldest is forgotten: then its notification passes, and is not kept with the text.
+MAX_ASKED = 10_000
+
 #: Request-URI, headers and body that fit a UDP datagram together with what is added when they are sent, in bytes.
 MAX_DATAGRAM = 65_000
 
@@ -111,6 +118,9 @@ PROBE_AFTER = 60.0
 #: Parties asked at one look, so that ten thousand calls that fell silent together do not stop all else.
 PROBES_PER_LOOK = 500
 
+#: Seconds a session lasts at least, whatever a phone says (RFC 4028 4).
+SHORTEST_SESSION = 90
+
 #: Seconds of a session timer that is relied on, what RFC 4028 4.2 recommends; with a longer one parties are asked.
 LONGEST_SESSION = 1_800
 
@@ -151,3 +161,6 @@ KEEP_ALIVE = 30.0
 
 #: Seconds for all servers to answer that registrations end, when we stop.
 UNREGISTER_SECONDS = 2.0
+
+#: Contacts of parties of calls that are remembered as parsed: those of the calls that begin and end now.
+CONTACTS_OF_CALLS = 1_024

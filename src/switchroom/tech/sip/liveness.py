@@ -27,6 +27,7 @@ from switchroom.tech.sip.limits import (
     LONGEST_SESSION,
     PROBE_AFTER,
     PROBES_PER_LOOK,
+    SHORTEST_SESSION,
     SILENT_SUBSCRIPTION,
     SUBSCRIPTION_LIFE,
     WATCH_EVERY,
@@ -97,7 +98,9 @@ class Liveness:
         """Seconds after which a call that nothing passed in is over; None: its parties are to be asked."""
         if call.method != "INVITE":
             return SUBSCRIPTION_LIFE if call.method == "REFER" else SILENT_SUBSCRIPTION
-        return call.session_expires if 0 < call.session_expires <= LONGEST_SESSION else None
+        if not 0 < call.session_expires <= LONGEST_SESSION:
+            return None
+        return max(call.session_expires, SHORTEST_SESSION)
 
     def _ask_those_on(self, flow: Flow, now: float) -> None:
         for call in self._calls.on_flow(flow):
@@ -117,11 +120,14 @@ class Liveness:
             self._end(call, leg, party, "nothing leads to it any more")
             return
         self._asked.add(party)
-        self._exchanges.start(exchange, partial(self._answered, call, leg, party))
+        unnamed = bool(exchange.hop.addresses)
+        self._exchanges.start(exchange, partial(self._answered, call, leg, party, unnamed))
 
-    def _answered(self, call: Call, leg: Leg, party: Leg, outcome: Outcome) -> None:
+    def _answered(self, call: Call, leg: Leg, party: Leg, unnamed: bool, outcome: Outcome) -> None:
+        """``unnamed``: no name had to be resolved. When DNS fails nobody has been asked, and nothing is known."""
         self._asked.discard(party)
-        if outcome.response is not None and outcome.status not in (408, 481):
+        heard = outcome.response is not None and outcome.status not in (408, 481)
+        if heard or (outcome.status == 503 and not unnamed):
             party.heard = self._clock.monotonic()
         elif outcome.status == 481:
             self._end(call, leg, party, "it does not know the call any more")
@@ -130,8 +136,6 @@ class Liveness:
 
     def _exchange(self, method: str, call: Call, party: Leg, other: Leg, cseq: int) -> Exchange | None:
         """A request to a party as if from the other one; None when there is no way to it."""
-        if not party.target:
-            return None
         try:
             hop = self._way(party)
         except (InvalidParameter, SipError):
@@ -143,7 +147,7 @@ class Liveness:
             ("Call-ID", call.call_id),
             ("Max-Forwards", self._max_forwards),
         ]
-        exchange = Exchange(method, party.target, headers, b"", party.endpoint, hop)
+        exchange = Exchange(method, _target(party), headers, b"", party.endpoint, hop)
         exchange.cseq = cseq
         return exchange
 
@@ -172,9 +176,14 @@ class Liveness:
         self._calls.hang_up(call, leg)
 
 
+def _target(leg: Leg) -> str:
+    """The Contact of a party, or an address of nobody when it gave none that is a SIP URI: it is reached without."""
+    return leg.target if leg.target.startswith(("sip:", "sips:")) else "sip:anonymous@anonymous.invalid"
+
+
 def _named(leg: Leg) -> str:
     """A party as From or To: by the tags alone a dialog is known (RFC 3261 12)."""
-    return f"<{leg.target or 'sip:anonymous@anonymous.invalid'}>;tag={leg.tag}"
+    return f"<{_target(leg)}>;tag={leg.tag}"
 
 
 def _whatever(outcome: Outcome) -> None:

@@ -10,12 +10,14 @@ from switchroom.model.endpoint import EndpointId
 from switchroom.model.errors import EndpointNotFound, InvalidParameter
 from switchroom.model.message import Delivery, DeliveryReport, DeliveryState, ReceivedText, TextMessage
 from switchroom.model.settings import SipEndpointSettings
+from switchroom.tech.sip.content import ASKING, PLAIN, asking, enveloped
 from switchroom.tech.sip.directory import Directory
 from switchroom.tech.sip.exchange import Exchange, Exchanges, NextHop, Outcome
 from switchroom.tech.sip.names import Names, Target, request_uri
 from switchroom.tech.sip.redirection import Redirection
 from switchroom.tech.sip.transports import host_port
 from switchroom.tech.sip.variables import headers_from
+from switchroom.wire.sip import cpim
 from switchroom.wire.sip.events import RequestReceived
 from switchroom.wire.sip.headers import CANONICAL, NameAddr
 from switchroom.wire.sip.message import Request
@@ -53,7 +55,10 @@ class Messaging:
         """One delivery for each contact (ruling 8); see ``core.ports.Technology.plan``."""
         extra, media_type = headers_from(message.headers)
         targets = self._names.destination(message.destination, by_name=message.by_name)
-        body = message.body.encode("utf-8", "replace")
+        asked = asking(extra, media_type) if extra else ""
+        if asked:
+            extra = [(name, value) for name, value in extra if name.lower() != ASKING.lower()]
+        body = encoded(message.body)
         planned = []
         refused: InvalidParameter | None = None
         for target in targets:
@@ -65,7 +70,7 @@ class Messaging:
                     raise
                 refused = error
                 continue
-            planned.append((target, self._exchange(message, target, hop, extra, media_type, body)))
+            planned.append((target, self._exchange(message, target, hop, extra, media_type, body, asked)))
         if not planned:
             raise EndpointNotFound(f"Endpoint not found: {refused}")
         if self._fork == "first":
@@ -82,24 +87,28 @@ class Messaging:
         extra: Sequence[tuple[str, str]],
         media_type: str | None,
         body: bytes,
+        asked: str,
     ) -> Exchange:
         endpoint = target.endpoint
         own = hop.listener.own_host(hop.host)
         sender = self._names.sender(message.sender, endpoint, self._names.own(hop.listener, hop.host))
+        to = self._names.to_header(target)
+        if asked:
+            body, media_type = enveloped(message, sender, to, asked, media_type, body), cpim.MEDIA_TYPE
         uri = request_uri(target.uri, endpoint)
         has_id = any(name.lower() == "message-id" for name, _ in extra)
         hops = self._max_forwards if message.max_forwards is None else str(message.max_forwards)
         headers = [
             *(("Route", route) for route in hop.routes),
             ("From", f"{sender};tag={self._token()}"),
-            ("To", str(self._names.to_header(target))),
+            ("To", str(to)),
             # The same at each attempt, and so is the id: a phone can tell a repeat. One for each contact.
             ("Call-ID", f"{message.id}.{crc32(uri.encode('utf-8', 'replace')):08x}@{own}"),
             *(() if has_id else (("Message-ID", message.id),)),
             *extra,
             ("Max-Forwards", hops),
             *self._user_agent,
-            ("Content-Type", media_type or "text/plain"),
+            ("Content-Type", media_type or PLAIN),
         ]
         return self._exchanges.fitted(Exchange("MESSAGE", uri, headers, body, endpoint, hop))
 
@@ -145,6 +154,14 @@ class Messaging:
                 contact=_shown(*tries[index]),
             )
         )
+
+
+def encoded(body: str) -> bytes:
+    """A body as it is sent: to the byte as it came, where it came from a phone and is no UTF-8."""
+    try:
+        return body.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return body.encode("utf-8", "replace")
 
 
 def _shown(target: Target, exchange: Exchange) -> str:

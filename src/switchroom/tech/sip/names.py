@@ -140,6 +140,14 @@ class Names:
     def _default(self) -> SipEndpointSettings:
         return self._endpoint(self._directory.general.default_outbound_endpoint)
 
+    def reach(self, endpoint: SipEndpointSettings) -> list[Target]:
+        """All contacts of an endpoint, at least one.
+
+        Raises:
+            NoContact: there is none.
+        """
+        return self._reach(endpoint)
+
     def _reach(self, endpoint: SipEndpointSettings) -> list[Target]:
         """Its contacts, those known to be unreachable marked (ruling 10)."""
         contacts = self.contacts(endpoint)

@@ -36,6 +36,7 @@ from switchroom.tech.sip.gruu import Gruus
 from switchroom.tech.sip.lifetimes import Lifetimes
 from switchroom.tech.sip.liveness import Liveness
 from switchroom.tech.sip.messaging import Messaging
+from switchroom.tech.sip.overload import Overload
 from switchroom.tech.sip.proxy.branch import Branch
 from switchroom.tech.sip.proxy.calls import Calls
 from switchroom.tech.sip.proxy.marks import Marks
@@ -159,6 +160,7 @@ class SipTechnology:
             schedule,
             clock,
             Marks(secret),
+            token,
             self._answer,
             self._flush,
             self.answers,
@@ -185,6 +187,7 @@ class SipTechnology:
             tell,
             calls=calls == "endpoints",
         )
+        self.overload = Overload(directory)
         self._server_header = (("Server", general.user_agent),) if general.user_agent else ()
         self._tells_refreshes = general.send_contact_status_on_update_registration
 
@@ -367,6 +370,10 @@ class SipTechnology:
             else:
                 self._other(event)
         self._flush()
+
+    def sheds(self, data: bytes, host: str, port: int) -> bool:
+        """Whether a datagram is to be left alone while more come than can be read; see ``overload``."""
+        return self.overload.sheds(data, host, port)
 
     def unreachable(self, flow: Flow) -> None:
         """The network says that nobody is at the flow's far end (ICMP, a closed connection)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol
 
@@ -10,24 +11,35 @@ import structlog
 
 from switchroom.core.addresses import Address
 from switchroom.core.bus import Bus
+from switchroom.core.messages import SendOptions
 from switchroom.core.ports import Clock
 from switchroom.core.registry import Registry
 from switchroom.core.storage import StoreUnavailable
 from switchroom.model.endpoint import EndpointId
 from switchroom.model.errors import Conflict, EndpointNotFound, Full, InvalidParameter, Overloaded
 from switchroom.model.events import TextMessageReceived
+from switchroom.model.message import Notification
 from switchroom.model.settings import SipEndpointSettings
 from switchroom.tech.sip.answer import ALLOW, Answer
+from switchroom.tech.sip.content import COMPOSING, NOTHING, PLAIN, Content, read_content, unwrapped
 from switchroom.tech.sip.directory import Directory
 from switchroom.tech.sip.driver import Driver
-from switchroom.tech.sip.limits import MAX_TEXT
+from switchroom.tech.sip.limits import COMPOSING_LIFE, MAX_ASKED, MAX_TEXT
 from switchroom.tech.sip.names import CONTROL
+from switchroom.tech.sip.transports import host_port
 from switchroom.wire.sip.events import RequestReceived
 from switchroom.wire.sip.headers import NameAddr
 from switchroom.wire.sip.message import Request
 from switchroom.wire.sip.stack import Stack
 
 log = structlog.get_logger(__name__)
+
+#: What applications, and other technologies, understand.
+_ACCEPT = [("Accept", "text/plain, message/cpim")]
+
+_AS_USUAL = SendOptions()
+#: Nobody wants to know later that somebody typed.
+_FOR_A_MOMENT = SendOptions(offline=False, expires=COMPOSING_LIFE)
 
 
 class Kept(Protocol):
@@ -46,10 +58,15 @@ class Switch(Protocol):
         sender: str,
         body: str,
         headers: dict[str, str],
+        options: SendOptions,
         *,
         max_forwards: int | None,
         device: str,
     ) -> Kept: ...
+
+    async def note(self, message_id: str, recipient: EndpointId, contact: str, notification: Notification) -> bool:
+        """A device told what became of a text; False when it got none of that name."""
+        ...
 
     def keeps(self, endpoint: EndpointId) -> bool:
         """Whether it takes texts to an endpoint without a contact."""
@@ -98,6 +115,8 @@ class Switching:
         self._switch: Switch | None = None
         self._crossing: Crossing | None = None
         self._passing: set[asyncio.Task[None]] = set()
+        #: Messages by their recipient and the name their sender gave them.
+        self._asked: OrderedDict[tuple[EndpointId, str], str] = OrderedDict()
 
     def switch_to(self, switch: Switch, crossing: Crossing | None) -> None:
         """Texts between endpoints go through ``switch``, those to other technologies through ``crossing``."""
@@ -123,7 +142,12 @@ class Switching:
         if len(request.body) > MAX_TEXT:
             return Answer(413)
         media = request.content_type
-        plain = media is not None and media[0] == "text/plain"
+        if media is None:
+            return Answer(415, _ACCEPT)
+        if (request.first("content-encoding") or "identity").lower() != "identity":
+            return Answer(415, [("Accept-Encoding", "identity")])
+        content = None if media[0] == PLAIN else read_content(media[0], request.body)
+        readable = content is None or content.text is not None
         user = request.uri.unescaped_user
         target = self._directory.by_name(user, request.uri.host) if user else None
         device = self._driver.names.device(request.uri) if request.uri.param("gr") is not None else None
@@ -133,28 +157,32 @@ class Switching:
             target = device.endpoint
             here = device.contact is not None or self._keeps(target)
         to = Address(EndpointId(self._technology, target.name)) if target is not None and here else None
-        if media is None or not (plain or here):
-            return Answer(415, [("Accept", "text/plain")])
-        if (request.first("content-encoding") or "identity").lower() != "identity":
-            return Answer(415, [("Accept-Encoding", "identity")])
-        if target is None and user and device is None:
+        if target is None and user and device is None and readable:
             to = self._elsewhere(request.uri.host, user)
         if to is not None and request.max_forwards == 0:
             return Answer(483)
         sender = EndpointId(self._technology, endpoint.name)
-        taken = plain and self._bus.takes(sender)
-        if not taken and to is None:
-            return Answer(404 if target is None else 480)
+        taken = readable and self._bus.takes(sender)
+        told = content is not None and content.notification is not None
+        if not (taken or told) and to is None:
+            return _nobody(target, readable=readable)
         if taken:
             snapshot = self._registry.get(*sender)
             assert snapshot is not None
             text = self._driver.received(incoming, endpoint)
+            if content is not None:
+                text = unwrapped(text, content)
             self._bus.publish([TextMessageReceived(endpoint=snapshot, at=self._clock.wall(), message=text)])
-        if to is None:
+        if to is None and not told:
             return Answer(202)
         self._stack.begin(incoming, incoming.received_at)
         to_device = "" if device is None else str(request.uri)
-        task = asyncio.get_running_loop().create_task(self._pass_on(incoming, sender, to, to_device))
+        if told:
+            work = self._tell(incoming, endpoint, content or NOTHING, to, to_device, _nobody(target, readable=False))
+        else:
+            assert to is not None
+            work = self._pass_on(incoming, sender, to, to_device, content)
+        task = asyncio.get_running_loop().create_task(work)
         self._passing.add(task)
         task.add_done_callback(self._passing.discard)
         return None
@@ -170,25 +198,74 @@ class Switching:
     def _keeps(self, endpoint: SipEndpointSettings) -> bool:
         return self._switch is not None and self._switch.keeps(EndpointId(self._technology, endpoint.name))
 
-    async def _pass_on(self, incoming: RequestReceived, sender: EndpointId, to: Address, device: str) -> None:
-        """Hands a text to the message service; 202 once it is kept (RFC 3428 7)."""
+    async def _tell(
+        self,
+        incoming: RequestReceived,
+        endpoint: SipEndpointSettings,
+        content: Content,
+        to: Address | None,
+        device: str,
+        otherwise: Answer,
+    ) -> None:
+        """What a device says about a text is kept with it, and passed on to who sent the text, where that is a phone."""
+        assert content.disposition is not None
+        assert content.notification is not None
+        recipient = EndpointId(self._technology, endpoint.name)
+        named = content.disposition.message_id
+        asked = self._asked.get((recipient, named))
+        try:
+            known = self._switch is not None and await self._switch.note(
+                asked or named, recipient, self._contact(incoming, endpoint), content.notification
+            )
+        except StoreUnavailable as error:
+            log.warning("what became of a text is not kept", message=asked or named, error=str(error))
+            known = False
+        if to is not None and (asked is not None or not known):
+            await self._pass_on(incoming, recipient, to, device, content)
+            return
+        self._answer(incoming, Answer(202) if known else otherwise)
+        self._flush()
+
+    def _contact(self, incoming: RequestReceived, endpoint: SipEndpointSettings) -> str:
+        """The contact that a request comes from; empty when it comes from elsewhere."""
+        source = host_port(incoming.flow.host, incoming.flow.port)
+        contacts = self._driver.names.contacts(endpoint)
+        return next((contact.uri for contact in contacts if contact.address == source), "")
+
+    async def _pass_on(
+        self, incoming: RequestReceived, sender: EndpointId, to: Address, device: str, content: Content | None
+    ) -> None:
+        """Hands a text to the message service; 202 once it is kept (RFC 3428 7). ``content``: of one that is not plain."""
         request = incoming.request
         hops = None if request.max_forwards is None else request.max_forwards - 1
-        headers = {"Content-Type": request.first("content-type") or "text/plain"}
+        written = request.first("content-type") or PLAIN
         try:
-            body = request.body.decode("utf-8")
             if to.endpoint.technology == self._technology:
                 assert self._switch is not None
+                # Text is UTF-8; what else there is passes to the byte.
+                body = request.body.decode("utf-8", "strict" if content is None else "surrogateescape")
+                composing = content is not None and written.lower().startswith(COMPOSING)
                 kept = await self._switch.send_to(
-                    to.endpoint, str(_identity(request)), body, headers, max_forwards=hops, device=device
+                    to.endpoint,
+                    str(_identity(request)),
+                    body,
+                    {"Content-Type": written},
+                    _FOR_A_MOMENT if composing else _AS_USUAL,
+                    max_forwards=hops,
+                    device=device,
                 )
+                if content is not None and content.asked:
+                    self._remember(to.endpoint, content.asked, kept.id)
             else:
                 assert self._crossing is not None
-                kept = await self._crossing.forward(Address(sender), to, body, headers, max_forwards=hops)
+                plain = request.body.decode("utf-8") if content is None else content.text
+                assert plain is not None
+                kind = {"Content-Type": written if content is None else PLAIN}
+                kept = await self._crossing.forward(Address(sender), to, plain, kind, max_forwards=hops)
             log.debug("a text is switched", message=kept.id, sender=str(sender), call_id=request.call_id)
             answer = Answer(202)
         except UnicodeDecodeError:
-            answer = Answer(415, [("Accept", "text/plain")], "Text Is Not UTF-8")
+            answer = Answer(415, _ACCEPT, "Text Is Not UTF-8")
         except EndpointNotFound:
             answer = Answer(480)
         except (Overloaded, Conflict, Full, StoreUnavailable) as error:
@@ -203,6 +280,19 @@ class Switching:
             log.exception("a text was not switched", target=str(to.endpoint))
         self._answer(incoming, answer)
         self._flush()
+
+    def _remember(self, recipient: EndpointId, name: str, message_id: str) -> None:
+        """By the name its sender gave a text, its recipient will speak of it."""
+        self._asked[recipient, name] = message_id
+        if len(self._asked) > MAX_ASKED:
+            self._asked.popitem(last=False)
+
+
+def _nobody(target: SipEndpointSettings | None, *, readable: bool) -> Answer:
+    """Nobody is there to take a text: not now, not at all, or not such a one."""
+    if target is not None:
+        return Answer(480)
+    return Answer(404) if readable else Answer(415, _ACCEPT)
 
 
 def _identity(request: Request) -> NameAddr:

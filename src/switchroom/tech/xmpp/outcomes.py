@@ -13,7 +13,7 @@ from slixmpp.jid import JID
 
 from switchroom.core.ports import Clock
 from switchroom.core.schedule import Deadline, Schedule
-from switchroom.model.message import Delivery, DeliveryReport, DeliveryState
+from switchroom.model.message import Delivery, DeliveryReport, DeliveryState, Notification
 from switchroom.tech.xmpp.limits import ACK_WAIT, MAX_KNOWN_RECIPIENTS, RECEIPT_WAIT
 from switchroom.tech.xmpp.stanza import Kind, Text
 
@@ -149,4 +149,5 @@ def report(delivery: Delivery, outcome: Outcome) -> DeliveryReport:
         state=DeliveryState.DELIVERED if good else DeliveryState.FAILED,
         status_code=outcome.status,
         reason=outcome.reason,
+        notification=Notification.DELIVERED if outcome is RECEIVED else None,
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from switchroom.wire.sip.errors import SipError
@@ -103,12 +104,7 @@ def hash_ha1(algorithm: str, user: str, realm: str, password: str) -> str:
     return _HASHES[_algorithm(algorithm)](_bytes(f"{user}:{realm}:{password}"))
 
 
-def realm_of(value: str) -> str | None:
-    """The realm that credentials are for, without looking at anything else of them; None when they name none."""
-    match = REALM.search(value)
-    return QUOTED_PAIR.sub(r"\1", match[1]) if match is not None else None
-
-
+@lru_cache(maxsize=1)  # whoever passes a request on looks at what was just verified
 def parse_credentials(value: str) -> Credentials:
     """Reads an Authorization or Proxy-Authorization value. What it returns is complete and unambiguous.
 

@@ -57,3 +57,12 @@ MAX_SDP_MEDIA: Final = 16
 
 MAX_SDP_ATTRIBUTES: Final = 256
 """Attributes looked at in one medium; browsers send a hundred for video."""
+
+MAX_CPIM_HEADERS: Final = 64
+"""Header lines of a message/cpim envelope; phones write about ten."""
+
+MAX_IMDN: Final = 8_192
+"""Bytes of a disposition notification; one with two long URIs and a subject has two thousand."""
+
+MAX_IMDN_DEPTH: Final = 8
+"""Elements inside each other in one: RFC 5438 nests four, extensions of it hardly more."""

@@ -6,6 +6,7 @@ call up without the words it needs for encryption and NAT (RFC 8829), so it gets
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -73,6 +74,7 @@ class Session:
             lines += [f"m={kind} {_DISCARD} {profile} {formats}", f"c=IN {self._zero}"]
             if "TLS" in profile:
                 lines += self._secured("active")
+            lines += [self._keyed(text) for text in attributes if text.startswith("a=crypto:")][:1]
             lines += [text for text in attributes if text.removeprefix("a=").startswith(_REPEATED)]
             lines.append("a=inactive")
             group = [f"a=group:BUNDLE {text[6:]}" for text in attributes if text.startswith("a=mid:")]
@@ -83,6 +85,13 @@ class Session:
         self._version += 1
         head = ("v=0", f"o=- {self._id} {self._version} IN {self._host}", "s=-", f"c=IN {self._zero}", "t=0 0")
         return "".join(f"{line}\r\n" for line in (*head, *session, *media)).encode("utf-8", "surrogateescape")
+
+    def _keyed(self, offered: str) -> str:
+        """The suite that is offered first with a key of ours as long as the offered one (RFC 4568 5.1.2)."""
+        suite, _, parameters = offered.partition(" inline:")
+        length = len(parameters.partition("|")[0].partition(" ")[0].rstrip("=")) * 3 // 4
+        key = (self._password + self._fingerprint).encode()[:length]
+        return f"{suite} inline:{b64encode(key).decode()}"
 
     def _secured(self, setup: str) -> list[str]:
         """What DTLS-SRTP and ICE ask for (RFC 5763, RFC 8839); without a candidate nobody tries to connect."""

@@ -305,12 +305,50 @@ async def test_challenges_are_answered_and_the_ack_has_the_proof(code: int, head
     assert (bye.request.method, bye.request.cseq.number) == ("BYE", 5)
 
 
-@pytest.mark.parametrize("status", [404, 480, 486, 488, 503, 603])
+@pytest.mark.parametrize("status", [404, 480, 486, 503, 603])
 async def test_a_phone_that_refuses_the_call_too_is_a_failure(status: int) -> None:
     w = await world()
     (ack,) = w.receive(reply(called(w), status), CAROL)
     assert ack.request.method == "ACK"
     assert progress(w)[1:] == [(ReferralState.FAILED, status)]
+    assert nothing_left(w)
+
+
+@pytest.mark.parametrize("status", [415, 488, 606])
+async def test_a_phone_that_wants_other_media_may_say_which(status: int) -> None:
+    """RFC 3261 13.2.1: it offers in its 2xx, and the ACK answers."""
+    w = await world()
+    first = called(w)
+    ack, second = w.receive(reply(first, status), CAROL)
+    assert (ack.request.method, second.request.method) == ("ACK", "INVITE")
+    assert (second.request.cseq.number, second.request.body) == (2, b"")
+    assert second.request.call_id == first.request.call_id
+    offer = OFFER.replace("RTP/AVP 0", f"RTP/SAVP 0\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{'A' * 40}")
+    for count_of_acks in (1, 2):
+        left = w.receive(reply(second, 200, CONTACT + SDP, offer), CAROL)
+        assert b"m=audio 9 RTP/SAVP 0" in left[0].request.body
+        assert b"a=inactive" in left[0].request.body
+        assert left[0].request.first("content-type") == "application/sdp"
+        assert [s.request.method for s in left] == ["ACK", "REFER"][: 3 - count_of_acks]
+    assert left[0].request.cseq.number == 2
+
+
+async def test_a_phone_that_wants_other_media_and_does_not_say_which_is_let_go() -> None:
+    w = await world()
+    second = w.receive(reply(called(w), 488), CAROL)[1]
+    ack, bye = w.receive(reply(second, 200, CONTACT), CAROL)
+    assert (ack.request.method, ack.request.body, bye.request.method) == ("ACK", b"", "BYE")
+    assert progress(w)[-1] == (ReferralState.FAILED, 488)
+    w.receive(reply(bye), CAROL)
+    assert nothing_left(w)
+
+
+async def test_a_phone_that_wants_no_media_at_all_is_a_failure() -> None:
+    w = await world()
+    second = w.receive(reply(called(w), 488), CAROL)[1]
+    (ack,) = w.receive(reply(second, 488), CAROL)
+    assert ack.request.method == "ACK"
+    assert progress(w)[1:] == [(ReferralState.FAILED, 488)]
     assert nothing_left(w)
 
 

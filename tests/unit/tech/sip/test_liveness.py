@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from support.call_world import SDP, Dialog, Exchange, Phone, at, exchange, talk
@@ -10,6 +12,7 @@ from switchroom.tech.sip.limits import (
     FLOW_GRACE,
     LONGEST_SESSION,
     PROBE_AFTER,
+    SHORTEST_SESSION,
     SILENT_SUBSCRIPTION,
     SUBSCRIPTION_LIFE,
     WATCH_EVERY,
@@ -136,6 +139,50 @@ def refresh(talking: Dialog, bob: Phone, expires: str) -> None:
     talking.send("UPDATE", extra="Supported: timer\n")
     bob.answer(bob.got("UPDATE"), 200, extra=f"Session-Expires: {expires};refresher=uac\n" if expires else "")
     bob.take()
+
+
+async def test_a_session_is_not_shorter_than_it_may_be() -> None:
+    x, alice, bob = await pair()
+    talking, _ = talk(alice, bob)
+    refresh(talking, bob, "1")
+    x.pass_time(SHORTEST_SESSION - WATCH_EVERY)
+    assert x.calls == 1
+    x.pass_time(WATCH_EVERY * 2)
+    assert x.calls == 0
+
+
+@pytest.mark.parametrize("contact", ["", "*", "<<", "<mailto:bob@example.com>"])
+async def test_a_party_without_a_contact_is_asked_where_it_speaks_from(contact: str) -> None:
+    x, alice, bob = await pair()
+    talk(alice, bob)
+    (call,) = list(x.world.sip.calls)
+    call.confirmed_legs[0].contact = contact
+    x.pass_time(ASKED)
+    assert bob.got("OPTIONS").request.target == "sip:anonymous@anonymous.invalid"
+    bob.answer(bob.got("OPTIONS"), 404)
+    alice.answer(alice.got("OPTIONS"), 200)
+    x.pass_time(GIVEN_UP + 1)
+    assert x.calls == 1
+
+
+async def test_a_name_that_can_not_be_resolved_says_nothing_of_the_call() -> None:
+    x, alice, bob = await pair()
+    talk(alice, bob)
+    (call,) = list(x.world.sip.calls)
+    call.caller.direct, call.caller.contact = False, "<sip:alice@trunk.example.com>"
+    for _ in range(3):
+        x.pass_time(ASKED)
+        await asyncio.sleep(0)
+        bob.answer(bob.got("OPTIONS"), 200)
+        bob.take()
+    assert x.calls == 1
+    assert alice.methods() == []
+    x.world.addresses.known["trunk.example.com"] = [alice.flow.host]
+    x.pass_time(ASKED)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    x.deliver()
+    assert alice.got("OPTIONS").request.target == "sip:alice@trunk.example.com"
 
 
 @pytest.mark.parametrize("expires", ["", str(LONGEST_SESSION + 1), "nonsense"])

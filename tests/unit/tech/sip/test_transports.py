@@ -7,8 +7,9 @@ from ipaddress import ip_network
 import pytest
 
 from support.sip_world import HERE
-from switchroom.model.settings import TransportSettings
-from switchroom.tech.sip.transports import Listener
+from switchroom.model.settings import SipEndpointSettings, TransportSettings
+from switchroom.tech.sip.transports import Listener, Transports
+from switchroom.wire.sip.uri import parse_uri
 
 
 def listener(**of_transport: object) -> Listener:
@@ -50,3 +51,59 @@ def test_a_listener_on_every_address_is_at_each_of_them(host: str, own: bool) ->
 def test_an_address_is_the_same_in_every_spelling(host: str) -> None:
     settings = TransportSettings(name="udp6", source=HERE, bind_host="2001:db8::1")
     assert Listener(settings, "2001:db8::1", 5060, lambda data, host, port: None, str).is_at(host)
+
+
+# ---- which listener a request leaves by
+
+NOBODY = SipEndpointSettings(name="x", source=HERE)
+
+
+def transports(*protocols: str) -> Transports:
+    """A listener of each protocol, named as it; one ending in 6 is on IPv6."""
+    made = Transports()
+    for name in protocols:
+        host = "2001:db8::1" if name.endswith("6") else "192.0.2.1"
+        settings = TransportSettings(name=name, source=HERE, protocol=name.rstrip("6"), bind_host=host)
+        made.add(Listener(settings, host, 5060, lambda data, host, port: None, str))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("there", "uri", "chosen"),
+    [
+        (("udp", "tcp"), "sip:x@h.example", "udp"),
+        (("tcp", "tls"), "sip:x@h.example", "tcp"),
+        (("tls",), "sip:x@h.example", "tls"),
+        (("udp", "tls"), "sips:x@h.example", "tls"),
+        (("tcp",), "sip:x@h.example:5060", None),
+        (("tcp",), "sip:x@192.0.2.9", None),
+        (("tcp",), "sip:x@h.example;transport=udp", None),
+        (("ws", "wss"), "sip:x@h.example;transport=ws", None),
+        (("udp", "udp6"), "sip:x@[2001:db8::9]", "udp6"),
+        (("udp6",), "sip:x@h.example", "udp6"),
+    ],
+)
+def test_the_first_listener_that_a_uri_leaves_open(there: tuple[str, ...], uri: str, chosen: str | None) -> None:
+    found = transports(*there).choose(NOBODY, parse_uri(uri))
+    assert (found.name if found is not None else None) == chosen
+
+
+@pytest.mark.parametrize(
+    ("uri", "first", "expected"),
+    [
+        ("sip:x@h.example", "udp", ["udp", "tcp", "tls"]),
+        ("sip:x@h.example", "tcp", ["tcp", "tls"]),
+        ("sip:x@h.example:5060", "udp", ["udp"]),
+        ("sip:x@h.example;transport=tcp", "tcp", ["tcp"]),
+        ("sips:x@h.example", "tls", ["tls"]),
+    ],
+)
+def test_what_dns_may_choose_from(uri: str, first: str, expected: list[str]) -> None:
+    made = transports("udp", "udp6", "tcp", "tls", "ws")
+    choices = made.choices(NOBODY, parse_uri(uri), made.listeners[first])
+    assert list(choices) == expected
+    assert {ipv6: listener.name for ipv6, listener in choices[first].items()} == (
+        {False: "udp", True: "udp6"} if first == "udp" else {False: first}
+    )
+    insists = SipEndpointSettings(name="x", source=HERE, transport=first)
+    assert made.choices(insists, parse_uri(uri), made.listeners[first]) == {first: {False: made.listeners[first]}}

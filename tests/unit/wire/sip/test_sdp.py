@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from itertools import count
 
 import pytest
@@ -96,6 +97,20 @@ def test_the_answer_to_a_browser() -> None:
     assert "a=ice-ufrag:abcd" not in answer
     assert answer.index("a=mid:a") > answer.index("m=audio 9 UDP/TLS/RTP/SAVPF 111")
     assert answer[-1] == "m=video 0 UDP/TLS/RTP/SAVPF 96"
+
+
+@pytest.mark.parametrize(
+    ("suite", "size"), [("AES_CM_128_HMAC_SHA1_80", 30), ("AEAD_AES_256_GCM", 44), ("AES_256_CM_HMAC_SHA1_32", 46)]
+)
+@pytest.mark.parametrize("rest", ["", "|2^31", "|2^31|1:1 UNENCRYPTED_SRTCP"])
+def test_the_answer_to_encryption_by_a_key_in_the_offer_has_a_key_too(suite: str, size: int, rest: str) -> None:
+    """RFC 4568: the first suite, a key of its length."""
+    key = b64encode(bytes(size)).decode()
+    offer = f"m=audio 1 RTP/SAVP 0\na=crypto:3 {suite} inline:{key}{rest}\na=crypto:4 OTHER inline:x\n"
+    (crypto,) = [line for line in lines(session().answer(offer.encode())) if line.startswith("a=crypto")]
+    assert crypto.startswith(f"a=crypto:3 {suite} inline:")
+    assert len(b64decode(crypto.partition("inline:")[2])) == size
+    assert key not in crypto
 
 
 def test_an_offer_without_audio_is_refused_line_by_line() -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from switchroom.tech.sip.proxy.context import ResponseContext
 
 Header = tuple[str, str]
-Record = tuple[str, str, Listener, str]
+Record = tuple[str, str, str]
 
 
 class Branch(Exchange):
@@ -42,7 +42,7 @@ class Branch(Exchange):
         #: The binding it goes to; None inside a dialog.
         self.contact: Contact | None = None
         self.mark = ""
-        #: User and scheme of our Record-Route, the listener the request came in by and its source; None: none is added.
+        #: User and scheme of our Record-Route, and how it looks to the sender; None: none is added.
         self.record: Record | None = None
         #: Where it went.
         self.flow: Flow | None = None
@@ -55,9 +55,8 @@ class Branch(Exchange):
         self.flow = listener.flow(host, port)
         headers = [("Via", via) for via in self.vias]
         if self.record is not None:
-            user, scheme, arrived, peer = self.record
+            user, scheme, behind = self.record
             ahead = route_to(user, scheme, listener, host)
-            behind = route_to(user, scheme, arrived, peer)
             headers.append(("Record-Route", ahead))
             # RFC 5658: each side finds an address of its own transport in its route.
             if ahead != behind:

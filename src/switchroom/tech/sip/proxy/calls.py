@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from enum import Enum
+from functools import lru_cache
 
 from switchroom.core.channels import Channels, ChannelState
 from switchroom.model.endpoint import EndpointId
 from switchroom.model.settings import SipEndpointSettings
-from switchroom.tech.sip.limits import MAX_CALLS, MAX_LEGS
+from switchroom.tech.sip.limits import CONTACTS_OF_CALLS, MAX_CALLS, MAX_LEGS
+from switchroom.wire.sip.errors import SipError
 from switchroom.wire.sip.flow import Flow
+from switchroom.wire.sip.headers import parse_name_addr
 from switchroom.wire.sip.message import Request
+from switchroom.wire.sip.uri import Uri
 
 
 class CallState(Enum):
@@ -31,6 +35,7 @@ class Leg:
 
     __slots__ = (
         "confirmed",
+        "contact",
         "cseq",
         "direct",
         "endpoint",
@@ -39,7 +44,6 @@ class Leg:
         "heard",
         "routes",
         "tag",
-        "target",
     )
 
     def __init__(self, endpoint: SipEndpointSettings, tag: str, flow: Flow, heard: float) -> None:
@@ -49,8 +53,8 @@ class Leg:
         self.flow = flow
         #: When something of the dialog came from it last, monotonic seconds.
         self.heard = heard
-        #: Its Contact, as written: the remote target of the other side. Empty: not known.
-        self.target = ""
+        #: Its Contact, as written; empty: not known.
+        self.contact = ""
         #: The route set towards it that lies behind us, the nearest first.
         self.routes: tuple[str, ...] = ()
         #: The number of the last request from it; 0: none came.
@@ -61,6 +65,24 @@ class Leg:
         self.follows_contact = False
         #: Of a called one: it answered with 2xx.
         self.confirmed = False
+
+    @property
+    def uri(self) -> Uri | None:
+        """The remote target of the other side: the URI of its Contact; None when it is none that can be used."""
+        return _contact_uri(self.contact)
+
+    @property
+    def target(self) -> str:
+        """The same as text, empty for none."""
+        return str(self.uri or "")
+
+
+@lru_cache(maxsize=CONTACTS_OF_CALLS)
+def _contact_uri(contact: str) -> Uri | None:
+    try:
+        return parse_name_addr(contact).uri if contact else None
+    except SipError:
+        return None
 
 
 class Call:
@@ -154,11 +176,19 @@ class Calls:
     # ---- how a call goes on
 
     def leg(self, call: Call, endpoint: SipEndpointSettings, tag: str, flow: Flow, now: float) -> Leg | None:
-        """The leg of a called party that answered with this tag, made when it is new; None when there are too many."""
+        """The leg of a called party that answered with this tag, made when it is new. Of too many the oldest that did
+        not answer with 2xx is forgotten; None when all did.
+        """
         leg = call.legs.get(tag)
-        if leg is None and len(call.legs) < MAX_LEGS:
-            leg = call.legs[tag] = Leg(endpoint, tag, flow, now)
-            self._tie(call, flow)
+        if leg is not None:
+            return leg
+        if len(call.legs) >= MAX_LEGS:
+            early = next((leg for leg in call.legs.values() if not leg.confirmed), None)
+            if early is None:
+                return None
+            del call.legs[early.tag]
+        leg = call.legs[tag] = Leg(endpoint, tag, flow, now)
+        self._tie(call, flow)
         return leg
 
     def ring(self, call: Call, endpoint: str) -> None:
@@ -172,7 +202,7 @@ class Calls:
 
     def confirm(self, call: Call, leg: Leg) -> None:
         """A called party answered with 2xx. A call that seemed over is one again: the 2xx crossed a CANCEL."""
-        if leg.confirmed or leg.tag in call.hung_up:
+        if leg.confirmed or leg.tag in call.hung_up or len(call.hung_up) >= MAX_LEGS:
             return
         if call.state is CallState.ENDED:
             self.open(call)

@@ -11,7 +11,7 @@ from switchroom.tech.sip.proxy.context import Means, ResponseContext
 from switchroom.wire.sip.errors import SipError
 from switchroom.wire.sip.events import RequestReceived
 from switchroom.wire.sip.flow import Flow
-from switchroom.wire.sip.headers import parse_delta_seconds, parse_name_addr
+from switchroom.wire.sip.headers import parse_delta_seconds
 from switchroom.wire.sip.message import Message, Response
 
 #: Requests whose Contact is where the dialog goes from now on (RFC 3261 12.2, RFC 3311, RFC 6665 4.4.1).
@@ -48,13 +48,12 @@ class CallContext(ResponseContext):
         leg = calls.leg(call, branch.endpoint, tag, branch.flow or flow, self._means.clock.monotonic())
         if leg is None:
             return
-        new = not leg.target
-        if new:
+        if not leg.contact:
             contact = branch.contact
             leg.direct = not branch.hop.routes
             leg.follows_contact = contact is None or contact.static
             leg.routes = _beyond(response, call.token)
-        leg.target = target_of(response) or leg.target
+        leg.contact = contact_of(response) or leg.contact
         if response.status >= 200:
             note_session(call, response)
             calls.confirm(call, leg)
@@ -100,8 +99,8 @@ class DialogContext(ResponseContext):
         self._receiver.heard = now
         request = self.incoming.request
         if response.status >= 200 and request.method in REFRESHES:
-            self._sender.target = target_of(request) or self._sender.target
-            self._receiver.target = target_of(response) or self._receiver.target
+            self._sender.contact = contact_of(request) or self._sender.contact
+            self._receiver.contact = contact_of(response) or self._receiver.contact
             if request.method in ("INVITE", "UPDATE"):
                 note_session(self._call, response)
         if response.status >= 200 and (request.method == "BYE" or _ends_subscription(self._call, request)):
@@ -119,12 +118,9 @@ class DialogContext(ResponseContext):
             self._calls.hang_up(self._call, self._called)
 
 
-def target_of(message: Message) -> str:
-    """The URI of its Contact, as written; empty when there is none that can be used."""
-    try:
-        return str(message.contacts[0].uri) if message.contacts else ""
-    except SipError:
-        return ""
+def contact_of(message: Message) -> str:
+    """Its Contact as written; empty when there is none. One that makes a dialog has one alone (RFC 3261 8.1.1.8)."""
+    return message.first("contact") or ""
 
 
 def note_session(call: Call, response: Response) -> None:
@@ -153,15 +149,13 @@ def _beyond(response: Response, token: str) -> tuple[str, ...]:
     """The route set towards a called party that lies behind us: what stands before our own Record-Route, turned round
     (RFC 3261 12.1.2).
     """
-    routes: list[str] = []
     try:
-        for value in response.all("record-route"):
-            if parse_name_addr(value).uri.user == token:
-                return tuple(reversed(routes))
-            routes.append(value)
+        routes = response.all("record-route")
     except SipError:
-        pass
-    return ()
+        return ()
+    # Not parsed: each is another, and would push out of the caches what comes again.
+    ours = next((at for at, value in enumerate(routes) if f":{token}@" in value), 0)
+    return tuple(reversed(routes[:ours]))
 
 
 def _ends_subscription(call: Call, request: Message) -> bool:

@@ -1,13 +1,12 @@
-"""What is written into requests that pass, so that they are known again: in our Record-Route, and in our Via branch.
+"""The end of our Via branches: what we know a request by that has been here before (RFC 3261 16.6 step 8).
 
-Both are signed with a secret of this process. Nobody else can make them, and they tell nothing.
+It is signed with a secret of this process: nobody else can make it, and it tells nothing.
 """
 
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
 from hashlib import blake2s
-from hmac import compare_digest
 from typing import Final
 
 from switchroom.wire.sip.errors import SipError
@@ -24,17 +23,6 @@ class Marks:
     def __init__(self, secret: bytes) -> None:
         self._secret = blake2s(secret, person=b"proxy").digest()
 
-    def route(self, call_id: str, transaction: str) -> str:
-        """The user part of our Record-Route in a call, from its Call-ID and the transaction that began it: who shows it
-        in a Route has seen the dialog (in place of the flow token of RFC 5626 5.3; the flows are in the table of
-        calls). A call that passes twice has two.
-        """
-        return self._sign(f"route {len(call_id)} {call_id}{transaction}")
-
-    def matches(self, shown: str, token: str) -> bool:
-        """Whether what somebody shows is this token; takes as long for any that is not."""
-        return compare_digest(shown.encode("utf-8", "surrogateescape"), token.encode())
-
     def loop(self, request: Request) -> str:
         """The end of our branch (RFC 3261 16.6 step 8, RFC 5393 4.2.1): all that decides where a request goes. It
         comes back the same when a request loops, and another when it spirals, as its Request-URI has changed.
@@ -47,7 +35,8 @@ class Marks:
             request.to.tag or "",
             str(request.cseq.number),
         )
-        return "-" + self._sign("loop " + "".join(f"{len(part)} {part}" for part in parts))
+        data = "".join(f"{len(part)} {part}" for part in parts).encode("utf-8", "surrogateescape")
+        return "-" + urlsafe_b64encode(blake2s(data, key=self._secret, digest_size=_BYTES).digest()).decode()
 
     def has_looped(self, request: Request, mark: str) -> bool:
         """Whether a Via of ours says that this very request has been here (RFC 3261 16.3 step 4)."""
@@ -58,7 +47,3 @@ class Marks:
             return any((parse_via(via).branch or "").endswith(mark) for via in vias)
         except SipError:
             return False
-
-    def _sign(self, text: str) -> str:
-        data = text.encode("utf-8", "surrogateescape")
-        return urlsafe_b64encode(blake2s(data, key=self._secret, digest_size=_BYTES).digest()).decode()

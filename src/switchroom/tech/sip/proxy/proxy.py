@@ -7,8 +7,9 @@ by ``answered``. What bodies and other headers hold is nobody's business here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from hmac import compare_digest
 
 from switchroom.core.channels import Channels
 from switchroom.core.ports import Clock
@@ -27,12 +28,12 @@ from switchroom.tech.sip.outbound import is_direct
 from switchroom.tech.sip.proxy.branch import Branch, Header, Record
 from switchroom.tech.sip.proxy.calls import Call, Calls, Leg
 from switchroom.tech.sip.proxy.context import Means, ResponseContext
-from switchroom.tech.sip.proxy.dialogs import CallContext, DialogContext, target_of
+from switchroom.tech.sip.proxy.dialogs import CallContext, DialogContext, contact_of
 from switchroom.tech.sip.proxy.identity import asserted, withheld
 from switchroom.tech.sip.proxy.marks import Marks
 from switchroom.tech.sip.proxy.targets import Targets
 from switchroom.tech.sip.proxy.ways import Ways
-from switchroom.tech.sip.transports import Transports
+from switchroom.tech.sip.transports import Transports, is_address, route_to
 from switchroom.wire.sip.digest import parse_credentials
 from switchroom.wire.sip.errors import SipError
 from switchroom.wire.sip.events import RequestReceived
@@ -69,14 +70,16 @@ class Proxy:
         schedule: Schedule,
         clock: Clock,
         marks: Marks,
+        token: Callable[[], str],
         answer: Callable[[RequestReceived, Answer], None],
         flush: Callable[[], None],
         answers: Answers,
         *,
         serial: bool,
     ) -> None:
-        """``answer`` and ``flush`` send answers of our own, ``answers`` counts what goes back. ``serial``: contacts are
-        called one after another, the preferred first, and not at once.
+        """``token`` makes the secret that is our Route in a call, in place of the flow token of RFC 5626 5.3: the flows
+        are in the table of calls. ``answer`` and ``flush`` send answers of our own, ``answers`` counts what goes back.
+        ``serial``: contacts are called one after another, the preferred first, and not at once.
         """
         self._driver = driver
         self._directory = directory
@@ -87,6 +90,7 @@ class Proxy:
         self._schedule = schedule
         self._clock = clock
         self._marks = marks
+        self._token = token
         self._serial = serial
         self.ways = Ways(exchanges, transports)
         self._means = Means(stack, exchanges, schedule, clock, answer, flush, answers, directory.general.timer_b)
@@ -119,7 +123,7 @@ class Proxy:
         refusal = self._refusal(request)
         if refusal is not None:
             return refusal
-        if _strange_routes(self._own_routes_removed(request, "")):
+        if _strange_routes(self._own_routes_removed(request, "", home=True)):
             return Answer(403, (), "No Route There From Here")
         mark = self._marks.loop(request)
         if self._marks.has_looped(request, mark):
@@ -174,13 +178,12 @@ class Proxy:
         if request.method not in _MAKE_DIALOGS:
             return ResponseContext(self._means, incoming, vias)
         caller = Leg(endpoint, request.from_.tag or "", flow, incoming.received_at)
-        caller.target = target_of(request)
+        caller.contact = contact_of(request)
         caller.routes = tuple(request.all("record-route"))
         caller.direct = is_direct(incoming)
         caller.follows_contact = self._directory.by_source(flow.host, flow.port) == endpoint.name
         caller.cseq = request.cseq.number
-        token = self._marks.route(request.call_id, incoming.transaction)
-        call = Call(request.method, request.call_id, caller, token, incoming.received_at)
+        call = Call(request.method, request.call_id, caller, self._token(), incoming.received_at)
         self.calls.open(call)
         return CallContext(self._means, incoming, vias, self.calls, call, partial(self._redirected, set()))
 
@@ -189,7 +192,10 @@ class Proxy:
             return None
         scheme = "sips" if incoming.request.uri.scheme == "sips" else "sip"
         arrived = self._transports.listeners.get(incoming.flow.local)
-        return (context.call.token, scheme, arrived, incoming.flow.host) if arrived is not None else None
+        if arrived is None:
+            return None
+        token = context.call.token
+        return token, scheme, route_to(token, scheme, arrived, incoming.flow.host)
 
     def _branch(self, context: ResponseContext, target: Target, hop: NextHop, headers: Sequence[Header]) -> Branch:
         request, endpoint = context.incoming.request, target.endpoint
@@ -246,7 +252,7 @@ class Proxy:
         if candidates:
             shown = _top_route_user(request)
             for found in candidates:
-                if self._marks.matches(shown, found[0].token):
+                if _same(shown, found[0].token):
                     return found
         return None
 
@@ -304,7 +310,7 @@ class Proxy:
         if sender.flow != flow:
             self.calls.move(call, sender, flow)
         target = request.target
-        if target != receiver.target and receiver.target and self._transports.names_us(request.uri):
+        if target not in receiver.contact and receiver.uri is not None and self._transports.names_us(request.uri):
             target = receiver.target
         vias = received_vias(request, flow.host, flow.port)
         headers = [*_hops(request, 0), *self._carried(request, sender.endpoint)]
@@ -344,12 +350,13 @@ class Proxy:
 
     # ---- what goes on and what does not
 
-    def _carried(self, request: Request, sender: SipEndpointSettings) -> Iterator[Header]:
+    def _carried(self, request: Request, sender: SipEndpointSettings) -> list[Header]:
         """The headers that go on as they came, in their order."""
-        for key, name, value in request.fields:
-            if key in _OURS or (key in _CREDENTIALS and self._is_for_us(value, sender)):
-                continue
-            yield name, value
+        return [
+            (name, value)
+            for key, name, value in request.fields
+            if key not in _OURS and not (key in _CREDENTIALS and self._is_for_us(value, sender))
+        ]
 
     def _is_for_us(self, value: str, sender: SipEndpointSettings) -> bool:
         """Whether credentials are for a realm of ours: they go no further (RFC 3261 22.3)."""
@@ -359,17 +366,32 @@ class Proxy:
             return False
         return any(credential.realm == realm for credential in self._directory.credentials(sender))
 
-    def _own_routes_removed(self, request: Request, token: str) -> list[str]:
-        """The Route values that are left for others (16.4). There are two of ours where a dialog changes transports."""
+    def _own_routes_removed(self, request: Request, token: str, *, home: bool = False) -> list[str]:
+        """The Route values that are left for others (16.4). There are two of ours where a dialog changes transports.
+
+        ``home``: the first may also be the name the sender knows this server by, as it stands in From or Request-URI:
+        phones write their outbound proxy so. The request goes nowhere else for it.
+        """
+        lines = request.lines("route")
+        if not lines or (len(lines) == 1 and "," not in lines[0] and lines[0].startswith(f"<sip:{token}@") and token):
+            return []
         routes = request.all("route")
         for _ in range(2):
             if not routes:
                 break
             uri = parse_name_addr(routes[0]).uri
-            if not (token and self._marks.matches(uri.user or "", token)) and not self._transports.names_us(uri):
+            ours = token and _same(uri.user or "", token)
+            homely = home and uri.host in (request.from_.uri.host, request.uri.host) and not is_address(uri.host)
+            if not ours and not homely and not self._transports.names_us(uri):
                 break
             del routes[0]
+            home = False
         return routes
+
+
+def _same(shown: str, token: str) -> bool:
+    """Whether somebody shows this secret; takes as long for any other."""
+    return compare_digest(shown.encode("utf-8", "surrogateescape"), token.encode())
 
 
 def _ignore(outcome: Outcome) -> None:

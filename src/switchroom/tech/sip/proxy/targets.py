@@ -27,8 +27,9 @@ class Targets:
     def find(self, uri: Uri, *, proven: bool) -> list[Target]:
         """The contacts a request to ``uri`` is sent to, at least one: all that are not known to be unreachable.
 
-        A GRUU of ours is its device, a name its endpoint. A URI at the host of a static contact goes to that endpoint, with the user that
-        was asked for; ``proven``: the caller has shown a password, whoever is known by an address alone may not.
+        A GRUU of ours is its device, a name its endpoint. A URI at the host of a static contact goes to that endpoint,
+        with the user that was asked for; ``proven``: the caller has shown a password, whoever is known by an address
+        alone may not.
 
         Raises:
             EndpointNotFound: nobody here; NoContact: an endpoint that is nowhere.
@@ -40,7 +41,7 @@ class Targets:
         user = uri.opaque.partition(";")[0] if uri.scheme == "tel" else uri.unescaped_user
         endpoint = self._directory.by_name(user, uri.host) if user else None
         if endpoint is not None:
-            return [target for target in self._names.destination(endpoint.name, by_name=True) if target.reachable]
+            return [target for target in self._names.reach(endpoint) if target.reachable]
         trunk = self._trunk(uri)
         if trunk is None:
             raise EndpointNotFound

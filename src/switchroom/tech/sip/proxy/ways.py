@@ -8,7 +8,7 @@ from switchroom.tech.sip.proxy.calls import Leg
 from switchroom.tech.sip.transports import BROWSERS, Transports, next_host
 from switchroom.wire.sip.errors import SipError
 from switchroom.wire.sip.headers import parse_name_addr
-from switchroom.wire.sip.uri import Uri, parse_uri
+from switchroom.wire.sip.uri import Uri
 
 #: Stands in for a Contact that says nothing of where somebody is.
 _NOWHERE = Uri("sip", host="invalid")
@@ -37,7 +37,9 @@ class Ways:
             except SipError as error:
                 raise InvalidParameter(error.reason) from error
             return self._exchanges.route_within(leg.endpoint, first, None)._replace(routes=leg.routes)
-        uri = _uri(leg.target)
+        uri = leg.uri
+        if uri is None or not uri.host:
+            uri = _NOWHERE
         if leg.direct and (not leg.follows_contact or next_host(uri) == leg.flow.host):
             return self._direct(leg, uri)
         return self._exchanges.route_within(leg.endpoint, uri, None)
@@ -56,14 +58,6 @@ class Ways:
         if not same or flow.transport in BROWSERS or uri.port in (None, flow.port):
             raise InvalidParameter("the connection of the party is closed")
         return self._exchanges.route_within(leg.endpoint, uri, None)
-
-
-def _uri(text: str) -> Uri:
-    try:
-        uri = parse_uri(text)
-    except SipError:
-        return _NOWHERE
-    return uri if uri.host else _NOWHERE
 
 
 def _is_udp(uri: Uri) -> bool:

@@ -105,6 +105,16 @@ async def test_a_route_to_us_is_taken_off() -> None:
     assert bob.got("INVITE").request.lines("route") == []
 
 
+async def test_a_route_to_the_name_we_are_called_by_is_taken_off() -> None:
+    x = await exchange("alice", "bob")
+    alice, bob = at(x, "alice", "192.0.2.10:5060"), at(x, "bob", "192.0.2.20:5060")
+    alice.invite("sip:bob@pbx.example.com", extra="Route: <sip:pbx.example.com;lr>\n")
+    assert bob.got("INVITE").request.lines("route") == []
+    alice.take()
+    alice.invite("sip:bob@pbx.example.com", extra="Route: <sip:pbx.example.com;lr>, <sip:pbx.example.com;lr>\n")
+    assert alice.statuses() == [403]
+
+
 @pytest.mark.parametrize(
     "routes",
     [
@@ -212,3 +222,18 @@ async def test_the_word_of_a_trusted_trunk_is_passed_on_and_back() -> None:
     bob.invite("sip:+4930@203.0.113.1")
     trunk.answer(trunk.got("INVITE"), 180, extra="P-Asserted-Identity: <sip:+4931@carrier.example>\n")
     assert bob.got(180).response.lines("p-asserted-identity") == ["<sip:+4931@carrier.example>"]
+
+
+async def test_a_trunk_that_asks_for_a_password_is_given_that_of_outbound_auth() -> None:
+    """Under the CSeq of the caller, who can not know it."""
+    x, alice, trunk = await office(outbound_auth=("trunk",))
+    alice.invite("sip:+49@203.0.113.1")
+    first = trunk.got("INVITE")
+    trunk.answer(first, 407, extra='Proxy-Authenticate: Digest realm="carrier", nonce="n", qop="auth"\n')
+    again = trunk.got("INVITE")
+    assert again is not first
+    assert again.request.first("cseq") == first.request.first("cseq")
+    assert 'realm="carrier"' in (again.request.first("proxy-authorization") or "")
+    assert alice.statuses() == [100]
+    trunk.answer(again, 200)
+    assert alice.statuses() == [200]

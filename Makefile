@@ -1,9 +1,9 @@
 # What can be done here; `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench fuzz soak sim lock clean
+.PHONY: help run test check format docs bench fuzz soak sim lock package release-check clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/run.stamp ## install what is needed and start the demo: a server and two phones
 	@exec .venv/bin/switchroom demo
@@ -16,6 +16,9 @@ check: .venv/dev.stamp ## run the linters and the type checker only
 
 format: .venv/dev.stamp ## lay out the source as the linter wants it
 	@.venv/bin/ruff check --fix && .venv/bin/ruff format
+
+docs: .venv/run.stamp ## make the documentation in build/docs, where any warning is an error
+	@.ci/docs
 
 bench: .venv/dev.stamp ## measure throughput and CPU per operation
 	@.ci/peers sipp:sip-tester wrk:wrk && .venv/bin/python bench/run
@@ -33,6 +36,12 @@ sim: .venv/dev.stamp ## play SEEDS=20000 simulated worlds of phones, a bad netwo
 
 lock: .venv/dev.stamp ## choose the newest versions of all dependencies and pin them with hashes
 	@.ci/lock
+
+package: .venv/dev.stamp ## build the wheel and the source archive in dist
+	@.ci/package
+
+release-check: .venv/dev.stamp ## see whether what is here may be released
+	@.ci/release-check
 
 clean: ## remove everything that was made here
 	rm -rf .venv build dist .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info

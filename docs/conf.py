@@ -22,6 +22,7 @@ version = release = __version__
 extensions = ["myst_parser"]
 root_doc = "docs/index"
 include_patterns = ["*.md", "docs/*.md", "docs/*/*.md", "bench/README.md"]
+exclude_patterns = [".*", "build", "dist", "src", "tests"]
 #: Every reference is looked up, and one that leads nowhere ends `make docs`.
 nitpicky = True
 myst_heading_anchors = 4

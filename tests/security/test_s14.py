@@ -30,7 +30,8 @@ def pretence(
     method: str, *, user: str = "alice", call_id: str = "none", tags: tuple[str, str] = ("a", "b"), route: str = ""
 ) -> str:
     return (
-        f"{method} sip:bob@192.0.2.20:5060 SIP/2.0\nVia: SIP/2.0/UDP 198.51.100.9;rport;branch=z9hG4bK{next(_branches)}\n"
+        f"{method} sip:bob@192.0.2.20:5060 SIP/2.0\n"
+        f"Via: SIP/2.0/UDP 198.51.100.9;rport;branch=z9hG4bK{next(_branches)}\n"
         f"{f'Route: {route}' + chr(10) if route else ''}Max-Forwards: 70\nFrom: <sip:{user}@{SERVER}>;tag={tags[0]}\n"
         f"To: <sip:bob@{SERVER}>;tag={tags[1]}\nCall-ID: {call_id}\nCSeq: 7 {method}\nContact: <sip:x@198.51.100.9>\n"
         "Event: refer\nRefer-To: <sip:+1900@evil.example.com>\nContent-Length: 0\n\n"
@@ -65,7 +66,7 @@ async def test_a_stranger_with_any_tag_and_any_route_is_challenged(method: str) 
 
 @pytest.mark.parametrize("method", METHODS)
 async def test_an_endpoint_with_tags_of_no_dialog_gets_481(method: str) -> None:
-    x, alice, bob, mallory = await office()
+    _, alice, bob, mallory = await office()
     talk(alice, bob)
     text = pretence(method, user="mallory")
     mallory._proven(text)
@@ -76,7 +77,7 @@ async def test_an_endpoint_with_tags_of_no_dialog_gets_481(method: str) -> None:
 @pytest.mark.parametrize("method", [*METHODS, "ACK"])
 async def test_somebody_who_knows_call_id_and_tags_but_is_elsewhere(method: str) -> None:
     """One who has read the tags in a log, or shares the wire of one party, is not that party."""
-    x, alice, bob, mallory = await office()
+    x, alice, bob, _ = await office()
     talking, _ = talk(alice, bob)
     local, remote = (talking.local.rpartition("tag=")[2], talking.remote.rpartition("tag=")[2])
     for tags in ((local, remote), (remote, local)):

@@ -170,7 +170,7 @@ async def complaint(server: Address, message: TortureMessage, expected: frozense
     if not answers:
         return None
     name, part = CARRIES.get(message.name, ("", ""))
-    if answers[0].status != 401 and part not in ",".join(values(answers[0], name)):
+    if answers[0].status not in (401, 407) and part not in ",".join(values(answers[0], name)):
         return f"{name} is {answers[0].all(name)}"
     return unlike(sent(message), answers[0])
 

@@ -2,7 +2,7 @@
 
 ``parser``: ``ACCEPTED``, or the status of the error that ``parse``, ``sanity.check`` or, of a response, the headers
 it finds its transaction by are refused with. ``trusted``: the statuses a peer known by its address may get over UDP, or
-``SILENCE``. A stranger gets 401 instead of what is not refused before authentication; see ``stranger``.
+``SILENCE``. A stranger gets 401, or 407, instead of what is not refused before authentication; see ``stranger``.
 
 "RFC" in a reason is what the RFC's text asks of an element; the rest says how this server answers to it.
 """
@@ -21,17 +21,23 @@ class Verdict(NamedTuple):
     parser: int | None
     trusted: frozenset[int]
     why: str
+    #: Nothing is wrong with it: it goes to a phone, whose answer never comes.
+    passed_on: bool = False
 
     @property
     def stranger(self) -> frozenset[int]:
         """Expected by a peer that nothing is known of (RFC 3261 8.2: authentication comes first)."""
-        if self.parser is not ACCEPTED or SILENCE in self.trusted:
+        if self.parser is not ACCEPTED or (SILENCE in self.trusted and not self.passed_on):
             return self.trusted
-        return frozenset({401})
+        return frozenset({401, 407})  # a proxy asks so, for INVITE (RFC 3261 22.3)
 
 
 def _verdict(parser: int | None, trusted: int, why: str) -> Verdict:
     return Verdict(parser, frozenset({trusted}), why)
+
+
+def _passed_on(why: str) -> Verdict:
+    return Verdict(ACCEPTED, frozenset({SILENCE}), why, passed_on=True)
 
 
 VERDICTS = {
@@ -45,13 +51,13 @@ VERDICTS = {
         "RFC: endpoints answer 501. Deviation: a NUL in the header block, here as a quoted-pair, is refused as"
         " smuggling (threats S05), and an answer would have to repeat it in To.",
     ),
-    "esc01": _verdict(ACCEPTED, 405, "RFC: a parser must accept it. An INVITE, which is not served yet."),
+    "esc01": _verdict(ACCEPTED, 404, "RFC: a parser must accept it. Nobody here is called so."),
     "escnull": _verdict(
         ACCEPTED, 404, "RFC: parsers must accept it and not shorten the user at %00. That user is no AOR of the peer."
     ),
     "esc02": _verdict(ACCEPTED, 501, "RFC: RE%47IST%45R is not REGISTER; an endpoint rejects it with 501."),
     "lwsdisp": _verdict(ACCEPTED, 200, "RFC: no LWS before < is a bug of the grammar; accept as well-formed."),
-    "longreq": _verdict(ACCEPTED, 405, "RFC: well-formed, with long values. An INVITE, which is not served yet."),
+    "longreq": _verdict(ACCEPTED, 480, "RFC: well-formed, with long values. Who is called is not registered."),
     "dblreq": _verdict(
         ACCEPTED, 404, "RFC: handle the REGISTER, ignore the octets behind it. j.user is no AOR of the peer."
     ),
@@ -76,9 +82,9 @@ VERDICTS = {
     "lwsstart": _verdict(400, 400, "RFC: acceptable to reject several SP in the start line as malformed."),
     "trws": _verdict(400, 400, "RFC: acceptable to reject SP at the end of the start line as malformed."),
     "escruri": _verdict(
-        ACCEPTED, 405, "RFC: an element may ignore the headers in the Request-URI. An INVITE, which is not served yet."
+        ACCEPTED, 480, "RFC: an element may ignore the headers in the Request-URI. Who is called is not registered."
     ),
-    "baddate": _verdict(ACCEPTED, 405, "RFC: no reason to reject unless Date matters. An INVITE, not served yet."),
+    "baddate": _verdict(ACCEPTED, 480, "RFC: no reason to reject unless Date matters. Not registered."),
     "regbadct": _verdict(
         ACCEPTED, 400, "RFC: 400 is reasonable for a Contact with escaped headers and no <>; the registrar finds it."
     ),
@@ -96,7 +102,7 @@ VERDICTS = {
     "novelsc": _verdict(416, 416, "RFC: 416 for a scheme that is never accepted."),
     "unksm2": _verdict(400, 400, "RFC: a registrar rejects a To that is no SIP URI with 400."),
     "bext01": _verdict(ACCEPTED, 420, "RFC: 420, with what Require lists in Unsupported."),
-    "invut": _verdict(ACCEPTED, 405, "RFC: 415 from an endpoint; the method is looked at first (RFC 3261 8.2.1)."),
+    "invut": _verdict(ACCEPTED, 480, "RFC: 415 from an endpoint; a proxy does not look at bodies. Not registered."),
     "regaut01": _verdict(
         ACCEPTED, 404, "RFC: a registrar that asks no credentials ignores the scheme. j.user is no AOR of the peer."
     ),
@@ -107,9 +113,11 @@ VERDICTS = {
     "cparam01": _verdict(ACCEPTED, 200, "RFC: should succeed; unknownparam is a parameter of the Contact."),
     "cparam02": _verdict(ACCEPTED, 200, "RFC: should succeed; unknownparam is a parameter of the URI."),
     "regescrt": _verdict(ACCEPTED, 200, "RFC: should succeed; the binding keeps its escaped Route."),
-    "sdp01": _verdict(ACCEPTED, 405, "RFC: 406 or 400 from an endpoint; the method is looked at first."),
+    "sdp01": _passed_on("RFC: 406 or 400 from an endpoint, which is for the phone to say."),
     # ---- RFC 4475 3.4, RFC 2543
-    "inv2543": _verdict(ACCEPTED, 405, "RFC: should be accepted without branch, From tag and Max-Forwards."),
+    "inv2543": _verdict(
+        ACCEPTED, 404, "RFC: should be accepted without branch, From tag and Max-Forwards. Nobody is called."
+    ),
     # ---- RFC 5118
     "ipv6-good": _verdict(ACCEPTED, 200, "RFC: well-formed. The registrar takes its AOR from To."),
     "ipv6-bad": _verdict(400, 400, "RFC: 400 for an IPv6 address without brackets."),
@@ -121,8 +129,8 @@ VERDICTS = {
         400, 400, "RFC: valid but for its own slip: Content-Length goes beyond the datagram (RFC 3261 18.3: 400)."
     ),
     "mult-ip-in-header": _verdict(ACCEPTED, 481, "RFC: well-formed. No such dialog."),
-    "mult-ip-in-sdp": _verdict(ACCEPTED, 405, "RFC: well-formed. An INVITE, which is not served yet."),
-    "ipv4-mapped-ipv6": _verdict(ACCEPTED, 405, "RFC: well-formed. An INVITE, which is not served yet."),
+    "mult-ip-in-sdp": _passed_on("RFC: well-formed."),
+    "ipv4-mapped-ipv6": _passed_on("RFC: well-formed."),
     "ipv6-bug-abnf-3-colons": _verdict(ACCEPTED, 200, "RFC: must tolerate the third colon of RFC 3261's grammar."),
     "ipv6-correct-abnf-2-colons": _verdict(ACCEPTED, 200, "RFC: well-formed."),
 }

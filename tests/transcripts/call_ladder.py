@@ -1,8 +1,8 @@
 """Calls as a telephone engineer draws them: who sends what, and what comes of it at every phone.
 
 A line is ``who -> what`` for what a phone sends, and ``who <- what`` for what it hears next; between two lines of the
-first kind every phone hears exactly what is written, in that order. ``wait 5`` lets seconds pass. A request that is sent
-is a method, with a name after INVITE; an answer is a status, with the method it answers unless that is INVITE. A
+first kind every phone hears exactly what is written, in that order. ``wait 5`` lets seconds pass. A request that is
+sent is a method, with a name after INVITE; an answer is a status, with the method it answers unless that is INVITE. A
 challenge to an INVITE is answered on the way.
 """
 

@@ -172,14 +172,14 @@ def carry_out(account: Account, what: str, *arguments: str | int) -> None:
         account.calls[-1].xfer(arguments[0], settings)
 
 
-def can_do(account: Account, *command: str | int) -> bool:
+def can_do(account: Account, what: str, *arguments: str | int) -> bool:
     """Carries a command out, unless it has to wait for another one: a call changes in one respect at a time."""
     try:
-        carry_out(account, *command)
+        carry_out(account, what, *arguments)
     except pj.Error as error:
         if error.status != _NOT_NOW:
             tell("failed", error.status, error.reason)
-        return error.status != _NOT_NOW
+        return bool(error.status != _NOT_NOW)
     return True
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,20 @@ from support.transports import write_transports
 from support.wait import until
 from wire.chromium import Tab, chromium
 from wire.console import console, log_in, register
+
+#: Lets the test see the connections that calls make.
+WATCH = """
+window.calls = [];
+const Connection = RTCPeerConnection;
+window.RTCPeerConnection = class extends Connection {
+  constructor(...given) { super(...given); window.calls.push(this); }
+};
+"""
+#: Whether sound arrives in the latest of them.
+HEARS = """
+window.calls.at(-1).getStats().then((stats) =>
+  [...stats.values()].some(({ type, bytesReceived }) => type === "inbound-rtp" && bytesReceived > 0))
+"""
 
 
 async def become(tab: Tab, name: str, password: str = "") -> None:
@@ -91,6 +106,7 @@ async def test_two_browsers_call_each_other(tmp_path: Path, request: pytest.Fixt
         wim = await browser(stack, tmp_path / "wim", request, server)
         zoe = await browser(stack, tmp_path / "zoe", request, server)
         for tab, name in ((wim, "wim"), (zoe, "zoe")):
+            await tab.evaluate(WATCH)
             await become(tab, name)
             await tab.says("registered", ".device")
 
@@ -102,6 +118,8 @@ async def test_two_browsers_call_each_other(tmp_path: Path, request: pytest.Fixt
         await zoe.click("[data-call] .primary")
         await zoe.says("In a call with wim", "[data-call=talking]")
         await wim.says("In a call with zoe", "[data-call=talking]")
+        for tab in (wim, zoe):
+            await until(partial(tab.evaluate, HEARS), "sound of the other", within=20)
         await wim.click("[data-call] [aria-pressed]")
         await wim.says("muted", "[data-call]")
         await zoe.click("[data-call] .danger")

@@ -83,8 +83,8 @@ class ChanSip:
         return endpoint if endpoint is not None and permits(endpoint.acl, incoming.flow.host) else None
 
     def trusts(self, incoming: RequestReceived, endpoint: SipEndpointSettings) -> bool:
-        """Texts are proven unless [general] says otherwise, texts and calls unless ``insecure=invite`` does and they come
-        from where the peer is.
+        """Texts are proven unless [general] says otherwise, texts and calls unless ``insecure=invite`` does and they
+        come from where the peer is.
         """
         method = incoming.request.method
         if method not in ("MESSAGE", "INVITE"):

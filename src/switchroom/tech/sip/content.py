@@ -6,7 +6,7 @@ texts of ours; and ours are put into an envelope when their sender asks to be to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -39,7 +39,7 @@ class Content(NamedTuple):
     #: The text in it, for who takes no other; None when there is none.
     text: str | None = None
     #: Of an envelope, as variables of an application.
-    shown: dict[str, str] = {}
+    shown: Mapping[str, str] = {}
     #: What it says about another text; and about nothing but that.
     disposition: Disposition | None = None
     #: The name under which its sender wants to be told what becomes of it; empty when it does not.

@@ -110,8 +110,8 @@ class Registrations:
         self._token = token
         self._random = random
         self._known: dict[str, Registration] = {}
-        #: Un-REGISTERs that wait for their answer, and who waits for all of them.
-        self._leaving = 0
+        #: Names of those that are being taken back at their servers, and who waits for all of them.
+        self._leaving: set[str] = set()
         self._left: asyncio.Event | None = None
 
     def start(self) -> None:
@@ -121,14 +121,13 @@ class Registrations:
 
     def apply(self, change: SipChange) -> None:
         """Ends what is gone or different, begins what is new, and tries again where the credentials are others."""
-        for name, settings in change.registrations.items():
+        for name in change.registrations:
             known = self._known.pop(name, None)
-            begin = partial(self._begin, settings, 0.0) if settings is not None else _nothing
-            if known is None:
-                begin()
-            else:
-                # One after the other: both may have the same Contact.
-                self._leave(known, begin)
+            # One after the other: both may have the same Contact.
+            if known is not None:
+                self._leave(known)
+            elif name not in self._leaving:
+                self._follow(name)
         for known in self._known.values():
             stands = known.state is State.REGISTERED
             if not stands and any(name in change.auths for name in known.settings.outbound_auth):
@@ -138,10 +137,10 @@ class Registrations:
     async def stop(self) -> None:
         """Takes all back at the servers; returns when they have answered, or after UNREGISTER_SECONDS."""
         known, self._known = self._known, {}
+        self._left = asyncio.Event()
         for registration in known.values():
-            self._leave(registration, _nothing)
+            self._leave(registration)
         if self._leaving:
-            self._left = asyncio.Event()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._left.wait(), UNREGISTER_SECONDS)
 
@@ -162,8 +161,14 @@ class Registrations:
             self._directory.lines[registration.line] = settings.endpoint
         self._plan(registration, delay, self._register)
 
-    def _leave(self, registration: Registration, then: Callable[[], None]) -> None:
-        """Nothing is heard of it any more; at the server it ends, and ``then`` is called."""
+    def _follow(self, name: str) -> None:
+        """Begins with what the settings say now under a name that is free."""
+        settings = self._directory.settings.registrations.get(name)
+        if settings is not None and self._left is None:
+            self._begin(settings, 0.0)
+
+    def _leave(self, registration: Registration) -> None:
+        """Nothing is heard of it any more, and at the server it ends; then its name is free."""
         if registration.next is not None:
             self._schedule.cancel(registration.next)
         if registration.exchange is not None:
@@ -171,19 +176,20 @@ class Registrations:
             registration.cseq = registration.exchange.cseq + 1
         self._directory.lines.pop(registration.line, None)
         registration.state = State.ENDED
+        name = registration.settings.name
         if not registration.held and registration.exchange is None:
-            then()
+            self._follow(name)
             return
-        self._leaving += 1
-        if not self._send(registration, 0, partial(self._gone, registration, then)):
-            self._gone(registration, then, Outcome(503, "Not Sent"))
+        self._leaving.add(name)
+        if not self._send(registration, 0, partial(self._gone, name)):
+            self._gone(name, Outcome(503, "Not Sent"))
 
-    def _gone(self, registration: Registration, then: Callable[[], None], outcome: Outcome) -> None:
-        log.info("unregistered", registration=registration.settings.name, status=outcome.status, reason=outcome.reason)
-        self._leaving -= 1
+    def _gone(self, name: str, outcome: Outcome) -> None:
+        log.info("unregistered", registration=name, status=outcome.status, reason=outcome.reason)
+        self._leaving.discard(name)
         if self._left is not None and not self._leaving:
             self._left.set()
-        then()
+        self._follow(name)
 
     def _plan(self, registration: Registration, delay: float, action: Callable[[Registration, float], None]) -> None:
         """What is next; instead of what was."""
@@ -308,10 +314,6 @@ class Registrations:
         listener, host, port = registration.connection
         listener.send(PING, host, port)
         self._stay(registration, now)
-
-
-def _nothing() -> None:
-    """Nothing follows."""
 
 
 def _sent_contact(exchange: Exchange) -> Uri | None:

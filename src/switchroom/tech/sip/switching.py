@@ -31,6 +31,7 @@ from switchroom.wire.sip.events import RequestReceived
 from switchroom.wire.sip.headers import NameAddr
 from switchroom.wire.sip.message import Request
 from switchroom.wire.sip.stack import Stack
+from switchroom.wire.sip.uri import Uri
 
 log = structlog.get_logger(__name__)
 
@@ -148,17 +149,7 @@ class Switching:
             return Answer(415, [("Accept-Encoding", "identity")])
         content = None if media[0] == PLAIN else read_content(media[0], request.body)
         readable = content is None or content.text is not None
-        user = request.uri.unescaped_user
-        target = self._directory.by_name(user, request.uri.host) if user else None
-        device = self._driver.names.device(request.uri) if request.uri.param("gr") is not None else None
-        if device is None:
-            here = target is not None and (any(self._driver.names.contacts(target)) or self._keeps(target))
-        else:
-            target = device.endpoint
-            here = device.contact is not None or self._keeps(target)
-        to = Address(EndpointId(self._technology, target.name)) if target is not None and here else None
-        if target is None and user and device is None and readable:
-            to = self._elsewhere(request.uri.host, user)
+        target, to, device = self._destination(request.uri, readable=readable)
         if to is not None and request.max_forwards == 0:
             return Answer(483)
         sender = EndpointId(self._technology, endpoint.name)
@@ -176,16 +167,30 @@ class Switching:
         if to is None and not told:
             return Answer(202)
         self._stack.begin(incoming, incoming.received_at)
-        to_device = "" if device is None else str(request.uri)
         if told:
-            work = self._tell(incoming, endpoint, content or NOTHING, to, to_device, _nobody(target, readable=False))
+            work = self._tell(incoming, endpoint, content or NOTHING, to, device, _nobody(target, readable=False))
         else:
             assert to is not None
-            work = self._pass_on(incoming, sender, to, to_device, content)
+            work = self._pass_on(incoming, sender, to, device, content)
         task = asyncio.get_running_loop().create_task(work)
         self._passing.add(task)
         task.add_done_callback(self._passing.discard)
         return None
+
+    def _destination(self, uri: Uri, *, readable: bool) -> tuple[SipEndpointSettings | None, Address | None, str]:
+        """The endpoint here that a URI names; whom the text goes to, None when nobody can take it now; and which device
+        of it, where it names one (RFC 5627).
+        """
+        user = uri.unescaped_user
+        device = self._driver.names.device(uri) if uri.param("gr") is not None else None
+        if device is not None:
+            target, here = device.endpoint, device.contact is not None
+        elif user and (found := self._directory.by_name(user, uri.host)) is not None:
+            target, here = found, any(self._driver.names.contacts(found))
+        else:
+            return None, self._elsewhere(uri.host, user) if user and readable else None, ""
+        to = Address(EndpointId(self._technology, target.name)) if here or self._keeps(target) else None
+        return target, to, "" if device is None else str(uri)
 
     def _elsewhere(self, host: str, user: str) -> Address | None:
         """Whom a user part means in another technology: ``romeo%40example.org`` at us, or at its endpoint there."""
@@ -207,7 +212,7 @@ class Switching:
         device: str,
         otherwise: Answer,
     ) -> None:
-        """What a device says about a text is kept with it, and passed on to who sent the text, where that is a phone."""
+        """What a device says about a text is kept with it, and passed on where a phone had sent the text."""
         assert content.disposition is not None
         assert content.notification is not None
         recipient = EndpointId(self._technology, endpoint.name)
@@ -235,7 +240,7 @@ class Switching:
     async def _pass_on(
         self, incoming: RequestReceived, sender: EndpointId, to: Address, device: str, content: Content | None
     ) -> None:
-        """Hands a text to the message service; 202 once it is kept (RFC 3428 7). ``content``: of one that is not plain."""
+        """Hands a text to the message service; 202 once it is kept (RFC 3428 7). ``content``: of what is not plain."""
         request = incoming.request
         hops = None if request.max_forwards is None else request.max_forwards - 1
         written = request.first("content-type") or PLAIN

@@ -225,3 +225,12 @@ async def test_a_contact_that_is_no_uri_is_left_out() -> None:
     w.sip.apply(SipChange(aors={"alice": aor("alice", contact=("sip:a b@x", "sip:c@192.0.2.8"))}))
     assert [c.uri for c in w.registry.contacts("PJSIP", "alice")] == ["sip:c@192.0.2.8"]
     assert w.registry.contacts("PJSIP", "alice")[0].status is ContactStatus.NON_QUALIFIED
+
+
+async def test_how_many_calls_make_busy_follows_the_settings() -> None:
+    w = await world()
+    assert w.sip.busy_at("alice") == 0
+    w.sip.apply(SipChange(endpoints={"alice": phone("alice", device_state_busy_at=2)}))
+    assert w.sip.busy_at("alice") == 2
+    w.sip.apply(SipChange(endpoints={"alice": None}))
+    assert w.sip.busy_at("alice") == 0

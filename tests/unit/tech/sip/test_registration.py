@@ -308,6 +308,15 @@ async def test_a_registration_that_is_gone_ends_and_one_that_is_different_follow
     assert w.pass_time(7200) == []
 
 
+async def test_of_several_changes_in_a_row_the_last_one_holds() -> None:
+    w, _ = await registered()
+    for user in ("4712", "4713"):
+        w.sip.apply(SipChange(registrations={"provider": registration(client_uri=f"sip:{user}@provider.example")}))
+    (last,) = w.sent()
+    answer(w, last, 200)
+    assert [str(sent.request.to.uri) for sent in later(w, 30)] == ["sip:4713@provider.example"]
+
+
 async def test_new_credentials_are_tried_at_once_where_the_old_were_refused() -> None:
     w, first = await begun(outbound_auth=("provider",))
     (second,) = answer(w, first, 401, CHALLENGE.format("a"))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from hmac import compare_digest
 
 from switchroom.core.channels import Channels
 from switchroom.core.ports import Clock
@@ -22,7 +21,7 @@ from switchroom.tech.sip.answer import Answer
 from switchroom.tech.sip.directory import Directory
 from switchroom.tech.sip.driver import Driver
 from switchroom.tech.sip.exchange import Exchanges, NextHop, Outcome
-from switchroom.tech.sip.limits import MAX_BREADTH, MAX_HOPS, MAX_REDIRECT_CONTACTS, RETRY_AFTER
+from switchroom.tech.sip.limits import MAX_REDIRECT_CONTACTS, RETRY_AFTER
 from switchroom.tech.sip.names import Target, qvalue, request_uri
 from switchroom.tech.sip.outbound import is_direct
 from switchroom.tech.sip.proxy.branch import Branch, Header, Record
@@ -31,14 +30,14 @@ from switchroom.tech.sip.proxy.context import Means, ResponseContext
 from switchroom.tech.sip.proxy.dialogs import CallContext, DialogContext, contact_of
 from switchroom.tech.sip.proxy.identity import asserted, withheld
 from switchroom.tech.sip.proxy.marks import Marks
+from switchroom.tech.sip.proxy.passing import Passing, breadth_of, hops, same, strange_routes
 from switchroom.tech.sip.proxy.targets import Targets
 from switchroom.tech.sip.proxy.ways import Ways
-from switchroom.tech.sip.transports import Transports, is_address, route_to
-from switchroom.wire.sip.digest import parse_credentials
+from switchroom.tech.sip.transports import Transports, route_to
 from switchroom.wire.sip.errors import SipError
 from switchroom.wire.sip.events import RequestReceived
 from switchroom.wire.sip.flow import Flow
-from switchroom.wire.sip.headers import parse_name_addr, parse_number
+from switchroom.wire.sip.headers import parse_name_addr
 from switchroom.wire.sip.message import Request, Response
 from switchroom.wire.sip.sanity import check
 from switchroom.wire.sip.stack import Stack
@@ -47,9 +46,6 @@ from switchroom.wire.sip.write import received_vias
 #: Requests that make a dialog (RFC 3261 12.1, RFC 6665 4.1.2.4, RFC 3515 2.4.4).
 _MAKE_DIALOGS = frozenset({"INVITE", "SUBSCRIBE", "REFER"})
 
-#: Headers that are written anew, or end here.
-_OURS = frozenset({"via", "route", "max-forwards", "max-breadth", "content-length", "p-asserted-identity"})
-_CREDENTIALS = frozenset({"authorization", "proxy-authorization"})
 
 Found = tuple[Call, Leg, Leg]
 
@@ -93,6 +89,7 @@ class Proxy:
         self._token = token
         self._serial = serial
         self.ways = Ways(exchanges, transports)
+        self._passing = Passing(directory, transports)
         self._means = Means(stack, exchanges, schedule, clock, answer, flush, answers, directory.general.timer_b)
         self.calls = Calls(technology, channels)
         #: INVITEs that wait for an answer, by their server transaction.
@@ -123,12 +120,12 @@ class Proxy:
         refusal = self._refusal(request)
         if refusal is not None:
             return refusal
-        if _strange_routes(self._own_routes_removed(request, "", home=True)):
+        if strange_routes(self._passing.routes_left(request, "", home=True)):
             return Answer(403, (), "No Route There From Here")
         mark = self._marks.loop(request)
         if self._marks.has_looped(request, mark):
             return Answer(482)
-        breadth = _breadth(request)
+        breadth = breadth_of(request)
         if breadth < (1 if self._serial else len(targets)):
             return Answer(440)
         if self.calls.full:
@@ -140,7 +137,7 @@ class Proxy:
         context = self._context(incoming, endpoint)
         context.withheld = withheld(endpoint, (target.endpoint for target, _ in ways))
         share = breadth if self._serial else breadth // len(ways)
-        headers = [*_hops(request, share), *self._carried(request, endpoint)]
+        headers = [*hops(request, share), *self._passing.carried(request, endpoint)]
         record = self._record(incoming, context)
         branches = []
         for target, hop in self._ordered(ways):
@@ -216,7 +213,7 @@ class Proxy:
         try:
             contacts = sorted(response.contacts, key=qvalue, reverse=True)
             caller = context.call.caller.endpoint
-            headers = [*_hops(request, 1), *self._carried(request, caller)]
+            headers = [*hops(request, 1), *self._passing.carried(request, caller)]
             for contact in contacts[:MAX_REDIRECT_CONTACTS]:
                 for target in self._targets.find(contact.uri, proven=True):
                     hop = self._way_to(target)
@@ -252,7 +249,7 @@ class Proxy:
         if candidates:
             shown = _top_route_user(request)
             for found in candidates:
-                if _same(shown, found[0].token):
+                if same(shown, found[0].token):
                     return found
         return None
 
@@ -301,8 +298,8 @@ class Proxy:
             InvalidParameter: the other party can not be reached any more.
         """
         call, sender, receiver = found
-        routes = self._own_routes_removed(request, call.token)
-        if _strange_routes(routes, receiver.routes):
+        routes = self._passing.routes_left(request, call.token)
+        if strange_routes(routes, receiver.routes):
             raise SipError(403, "A Route Outside The Dialog")
         hop = self.ways.to(receiver)
         sender.heard = self._clock.monotonic()
@@ -313,7 +310,7 @@ class Proxy:
         if target not in receiver.contact and receiver.uri is not None and self._transports.names_us(request.uri):
             target = receiver.target
         vias = received_vias(request, flow.host, flow.port)
-        headers = [*_hops(request, 0), *self._carried(request, sender.endpoint)]
+        headers = [*hops(request, 0), *self._passing.carried(request, sender.endpoint)]
         return Branch(request.method, target, vias, headers, request.body, receiver.endpoint, hop, None)
 
     # ---- ends
@@ -348,64 +345,9 @@ class Proxy:
         for context in [context for context in self._contexts.values() if context.incoming.flow == flow]:
             context.cancel()
 
-    # ---- what goes on and what does not
-
-    def _carried(self, request: Request, sender: SipEndpointSettings) -> list[Header]:
-        """The headers that go on as they came, in their order."""
-        return [
-            (name, value)
-            for key, name, value in request.fields
-            if key not in _OURS and not (key in _CREDENTIALS and self._is_for_us(value, sender))
-        ]
-
-    def _is_for_us(self, value: str, sender: SipEndpointSettings) -> bool:
-        """Whether credentials are for a realm of ours: they go no further (RFC 3261 22.3)."""
-        try:
-            realm = parse_credentials(value).realm
-        except SipError:
-            return False
-        return any(credential.realm == realm for credential in self._directory.credentials(sender))
-
-    def _own_routes_removed(self, request: Request, token: str, *, home: bool = False) -> list[str]:
-        """The Route values that are left for others (16.4). There are two of ours where a dialog changes transports.
-
-        ``home``: the first may also be the name the sender knows this server by, as it stands in From or Request-URI:
-        phones write their outbound proxy so. The request goes nowhere else for it.
-        """
-        lines = request.lines("route")
-        if not lines or (len(lines) == 1 and "," not in lines[0] and lines[0].startswith(f"<sip:{token}@") and token):
-            return []
-        routes = request.all("route")
-        for _ in range(2):
-            if not routes:
-                break
-            uri = parse_name_addr(routes[0]).uri
-            ours = token and _same(uri.user or "", token)
-            homely = home and uri.host in (request.from_.uri.host, request.uri.host) and not is_address(uri.host)
-            if not ours and not homely and not self._transports.names_us(uri):
-                break
-            del routes[0]
-            home = False
-        return routes
-
-
-def _same(shown: str, token: str) -> bool:
-    """Whether somebody shows this secret; takes as long for any other."""
-    return compare_digest(shown.encode("utf-8", "surrogateescape"), token.encode())
-
 
 def _ignore(outcome: Outcome) -> None:
     """Nobody waits for what becomes of an ACK."""
-
-
-def _strange_routes(left: Sequence[str], known: Sequence[str] = ()) -> bool:
-    """Whether a Route leads where no dialog of ours does: nobody is relayed there."""
-    if not left:
-        return False
-    if not known:
-        return True
-    there, here = parse_name_addr(left[0]).uri, parse_name_addr(known[0]).uri
-    return (there.host, there.port) != (here.host, here.port)
 
 
 def _top_route_user(request: Request) -> str:
@@ -414,22 +356,6 @@ def _top_route_user(request: Request) -> str:
         return parse_name_addr(routes[0]).uri.user or "" if routes else ""
     except SipError:
         return ""
-
-
-def _breadth(request: Request) -> int:
-    """RFC 5393 5.3.3.1: what is left of Max-Breadth."""
-    text = request.first("max-breadth")
-    return MAX_BREADTH if text is None else min(MAX_BREADTH, parse_number(text, "Max-Breadth"))
-
-
-def _hops(request: Request, breadth: int) -> list[Header]:
-    """Max-Forwards one less, and Max-Breadth as it is shared out; 0: as it came."""
-    hops = request.max_forwards
-    headers = [("Max-Forwards", str(MAX_HOPS if hops is None else hops - 1))]
-    shown = request.first("max-breadth") if not breadth else str(breadth)
-    if shown is not None:
-        headers.append(("Max-Breadth", shown))
-    return headers
 
 
 def _preference(contact: Contact | None) -> tuple[float, float]:

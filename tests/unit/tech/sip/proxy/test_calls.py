@@ -43,7 +43,7 @@ async def test_a_call_from_dialling_to_hanging_up() -> None:
 
 async def test_every_header_and_the_body_pass_as_they_came() -> None:
     """Names as written, order, odd spacing inside values, bytes that are no UTF-8, compact forms, unknown headers."""
-    x, alice, bob = await pair()
+    _, alice, bob = await pair()
     odd = 'X-One:  a,  "b"\nm2: \u00e9\nx: 1800;refresher=uac\nX-ONE: again\nSupported:\nk: 100rel\n'
     alice.invite("bob", extra=odd, body="v=0\r\n\r\n\x00\u00fc")
     invite = bob.got("INVITE")

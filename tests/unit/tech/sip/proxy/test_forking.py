@@ -64,7 +64,7 @@ async def test_two_answer_at_once_and_both_answers_go_back() -> None:
 
 
 async def test_a_cancel_is_answered_and_stops_every_phone() -> None:
-    x, alice, desk, mobile = await trio()
+    _, alice, desk, mobile = await trio()
     dialling = alice.invite("bob")
     desk.answer(desk.got("INVITE"), 180)
     dialling.cancel()
@@ -229,20 +229,19 @@ async def test_who_ignores_the_cancel_of_timer_c_is_forgotten() -> None:
 
 
 async def test_fork_first_asks_one_after_another() -> None:
-    x, alice, desk, mobile = await trio(fork="first")
+    _, alice, desk, mobile = await trio(fork="first")
     alice.invite("bob")
     assert mobile.methods() == ["INVITE"], "the latest that registered"
     assert desk.methods() == []
-    alice2 = alice.statuses()
-    assert alice2 == [100]
+    assert alice.statuses() == [100]
 
 
 async def test_fork_first_goes_on_when_one_fails_and_stops_when_it_is_cancelled() -> None:
-    x, alice, desk, mobile = await trio(fork="first")
-    dialling = alice.invite("bob")
+    _, alice, desk, mobile = await trio(fork="first")
+    alice.invite("bob")
     mobile.answer(mobile.got("INVITE"), 486)
     assert desk.methods() == ["INVITE"]
-    x, alice, desk, mobile = await trio(fork="first")
+    _, alice, desk, mobile = await trio(fork="first")
     dialling = alice.invite("bob")
     mobile.answer(mobile.got("INVITE"), 180)
     dialling.cancel()
@@ -291,7 +290,7 @@ async def test_a_redirection_to_elsewhere_goes_back(contact: str) -> None:
 
 
 async def test_without_the_setting_a_redirection_goes_back() -> None:
-    x, alice, desk, mobile = await trio()
+    _, alice, desk, mobile = await trio()
     alice.invite("bob")
     desk.answer(desk.got("INVITE"), 302, extra=f"Contact: <sip:alice@{SERVER}>\n")
     mobile.answer(mobile.got("INVITE"), 486)

@@ -226,7 +226,7 @@ async def test_the_word_of_a_trusted_trunk_is_passed_on_and_back() -> None:
 
 async def test_a_trunk_that_asks_for_a_password_is_given_that_of_outbound_auth() -> None:
     """Under the CSeq of the caller, who can not know it."""
-    x, alice, trunk = await office(outbound_auth=("trunk",))
+    _, alice, trunk = await office(outbound_auth=("trunk",))
     alice.invite("sip:+49@203.0.113.1")
     first = trunk.got("INVITE")
     trunk.answer(first, 407, extra='Proxy-Authenticate: Digest realm="carrier", nonce="n", qop="auth"\n')

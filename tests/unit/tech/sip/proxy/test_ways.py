@@ -210,7 +210,7 @@ async def test_a_contact_that_is_none_is_not_needed(contact: str) -> None:
     x = await exchange("alice", "bob")
     alice, bob = at(x, "alice", "192.0.2.10:5060"), at(x, "bob", "192.0.2.20:5060")
     alice.contact = contact
-    talking, called = talk(alice, bob)
+    _, called = talk(alice, bob)
     called.target = f"sip:alice@{SERVER}"
     called.send("BYE")
     assert alice.methods() == ["BYE"]

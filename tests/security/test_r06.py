@@ -67,12 +67,16 @@ async def test_a_socket_that_is_behind_serves_who_is_proven(monkeypatch: pytest.
         bob: Phone = await closing.enter_async_context(phone_at("bob", Address(*at)))
         contact, uri = f"Contact: <{bob.contact}>", f"sip:{bob.server}"
         challenge = await bob.request("REGISTER", "bob", uri=uri, headers=[contact])
-        monkeypatch.setattr("switchroom.net.udp.BEHIND_BATCHES", 0)
+        (udp,) = listeners.datagrams
+        monkeypatch.setattr("switchroom.net.udp.MAX_BATCH", 1)
+        monkeypatch.setattr("switchroom.net.udp.UdpListener._waiting", lambda listener: 1 << 30)
+        udp.behind = True
         with pytest.raises(AssertionError, match="no answer"):
             await bob.request("REGISTER", "bob", uri=uri, headers=[contact], within=0.05)
         assert w.sip.overload.shed == 1
         credentials = answer_challenge(challenge.first("WWW-Authenticate"), "REGISTER", uri, "bob", "bobpw")
         answer = await bob.request("REGISTER", "bob", uri=uri, headers=[contact, credentials])
         assert answer.status == 200
-        monkeypatch.setattr("switchroom.net.udp.BEHIND_BATCHES", 8)
+        monkeypatch.undo()
+        udp.behind = False
         assert (await bob.request("REGISTER", "bob", uri=uri, headers=[contact])).status == 401

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from support.call_world import Exchange, Phone, at, exchange
 from support.sip_world import SERVER, Sent, SipWorld, aor, auth, authorized, phone, reply, request, settings
 from switchroom.core.security import Offence
 from switchroom.tech.sip.limits import REFERRAL_WINDOW, REFERRALS_PER_WINDOW
@@ -233,6 +234,59 @@ async def test_a_to_tag_is_no_way_around() -> None:
     w = await world()
     text = referral().replace(f"To: <sip:carol@{SERVER}>", f"To: <sip:carol@{SERVER}>;tag=guess")
     assert status(proven(w, text)) == 481
+
+
+async def talkers() -> tuple[Exchange, Phone, Phone]:
+    x = await exchange("alice", "bob")
+    return x, at(x, "alice", "192.0.2.10:5060"), at(x, "bob", "192.0.2.20:5060")
+
+
+EXPENSIVE = "Refer-To: <tel:+900>\nContact: <sip:a@192.0.2.10>\n"
+
+
+async def test_a_phone_that_only_rings_is_not_referred_in_its_early_dialog() -> None:
+    """Nobody has taken the call yet: that is no dialog in which two parties talk."""
+    _, alice, bob = await talkers()
+    dialling = alice.invite("bob")
+    ringing = bob.answer(bob.got("INVITE"), 180)
+    early = dialling.learn(alice.got(180).response)
+    early.send("REFER", extra=EXPENSIVE)
+    assert alice.statuses()[-1] == 403
+    ringing.send("REFER", extra=EXPENSIVE)
+    assert bob.statuses()[-1] == 403
+    assert (alice.methods(), bob.methods()) == ([], ["INVITE"])
+    assert ringing.came is not None
+    bob.answer(ringing.came, 200)
+    early.send("ACK")
+    early.send("REFER", extra=EXPENSIVE)
+    assert bob.methods() == ["ACK", "REFER"]
+
+
+async def test_the_dialog_of_one_referral_is_no_way_for_another() -> None:
+    _, alice, bob = await talkers()
+    text = alice._outside("REFER", f"sip:bob@{SERVER}", "bob", f"Refer-To: <sip:alice@{SERVER}>\nContact: <{alice.contact}>\n")
+    sent = alice._proven(text)
+    first = bob.got("REFER")
+    referred = bob.answer(first, 202)
+    lines = dict(line.partition(": ")[::2] for line in sent.partition("\n\n")[0].split("\n"))
+    again = (
+        f"REFER {bob.contact} SIP/2.0\n{alice.via('z9hG4bKagain')}Max-Forwards: 70\nFrom: {lines['From']}\n"
+        f"To: {referred.local}\nCall-ID: {lines['Call-ID']}\nCSeq: 9 REFER\n{EXPENSIVE}Content-Length: 0\n\n"
+    )
+    alice.send(again)
+    assert alice.statuses()[-1] == 403
+    assert bob.methods() == ["REFER"]
+
+
+async def test_who_is_referred_does_not_lead_the_referral_elsewhere() -> None:
+    """Calls may be redirected where the administrator says so; a referral was judged for one phone."""
+    x = await exchange("alice", "carol", endpoints=[phone("bob", follow_redirect_methods=("invite",))], aors=[aor("bob")])
+    alice, bob, carol = (at(x, name, f"192.0.2.1{n}:5060") for n, name in enumerate(("alice", "bob", "carol")))
+    refer_to = f"Refer-To: <sip:alice@{SERVER}>\nContact: <{alice.contact}>\n"
+    alice._proven(alice._outside("REFER", f"sip:bob@{SERVER}", "bob", refer_to))
+    bob.answer(bob.got("REFER"), 302, extra=f"Contact: <sip:carol@{SERVER}>\n")
+    assert alice.statuses() == [302]
+    assert carol.methods() == []
 
 
 # ---- how often

@@ -82,6 +82,26 @@ class Exchange:
         """Calls in the table."""
         return len(self.world.sip.calls)
 
+    def left_over(self) -> dict[str, int]:
+        """The tables in which calls, their requests and what waits for them are kept: how much is in each that is not
+        empty.
+        """
+        sip = self.world.sip
+        calls, exchanges = sip.calls, sip._exchanges
+        sizes = {
+            "calls": len(calls),
+            "calls by dialog": len(calls._calls),
+            "calls by flow": len(calls._by_flow),
+            "channels": len(calls._channels),
+            "contexts": len(sip._proxy._contexts),
+            "exchanges": len(exchanges._open),
+            "names looked up": len(exchanges._resolving),
+            "parties asked": len(sip._liveness._asked),
+            "deadlines": len(self.world.schedule),
+            **sip._stack.counts(),
+        }
+        return {name: size for name, size in sizes.items() if size}
+
     def channels(self, name: str) -> int:
         found = self.world.registry.get("PJSIP", name)
         assert found is not None

@@ -310,7 +310,7 @@ def request(
 def wire(text: str) -> bytes:
     """Line ends of the head as they are on the wire; the body stays as it is."""
     head, _, body = text.partition("\n\n")
-    return (head.replace("\n", "\r\n") + "\r\n\r\n").encode() + body.encode()
+    return (head.replace("\n", "\r\n") + "\r\n\r\n").encode(errors="surrogateescape") + body.encode()
 
 
 def authorized(text: str, challenge: Response, user: str, password: str = "") -> str:

@@ -42,7 +42,6 @@ PEERS: dict[str, tuple[str, Callable[[Verdict], frozenset[int]]]] = {
 
 #: What must stand in a header of the answer (blanks left out) to a peer that need not authenticate.
 CARRIES = {
-    "esc01": ("allow", "MESSAGE"),
     "esc02": ("allow", "MESSAGE"),
     "mpart01": ("accept", "text/plain"),
     "bext01": ("unsupported", "nothingSupportsThis,nothingSupportsThisEither"),

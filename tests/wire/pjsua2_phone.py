@@ -1,5 +1,5 @@
-"""A pjsua2 phone without sound, for a process of its own: ``pjsua2_phone.py NAME PASSWORD HOST:PORT TRANSPORT [srtp]``.
-With ``srtp`` it takes encrypted media (RFC 4568) and no other.
+"""A pjsua2 phone without sound, for a process of its own: ``pjsua2_phone.py NAME PASSWORD HOST:PORT TRANSPORT [srtp|""] [proxy]``.
+With ``srtp`` it takes encrypted media (RFC 4568) and no other; with ``proxy`` everything it sends goes to its server.
 
 Tells what happens as JSON lines on standard output: ``["registered", STATUS]``, ``["message", FROM, TYPE, BODY]``,
 ``["sent", STATUS]``; of calls ``["incoming", FROM]``, ``["call", STATE, STATUS]`` with the states CALLING, EARLY,
@@ -115,7 +115,9 @@ class Account(pj.Account):  # type: ignore[misc]
         tell("incoming", call.getInfo().remoteUri)
 
 
-def start(endpoint: pj.Endpoint, name: str, password: str, server: str, protocol: str, encryption: str = "") -> Account:
+def start(
+    endpoint: pj.Endpoint, name: str, password: str, server: str, protocol: str, encryption: str = "", proxy: str = ""
+) -> Account:
     """Brings the library up on a free port of 127.0.0.1 and registers."""
     endpoint.libCreate()
     config = pj.EpConfig()
@@ -135,6 +137,8 @@ def start(endpoint: pj.Endpoint, name: str, password: str, server: str, protocol
     settings.regConfig.timeoutSec = 120
     settings.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", name, 0, password))
     settings.mediaConfig.transportConfig.boundAddress = "127.0.0.1"
+    if proxy:
+        settings.sipConfig.proxies.append(f"sip:{server};transport={protocol};lr")
     if encryption:
         settings.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_MANDATORY
         settings.mediaConfig.srtpSecureSignaling = 0

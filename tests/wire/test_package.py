@@ -115,7 +115,7 @@ def test_the_version_comes_from_one_place(installed: Path) -> None:
     assert said(installed / "switchroom", "--version") == f"switchroom {__version__}\n"
     where = said(installed / "python", "-c", "import switchroom; print(switchroom.__file__)")
     assert str(installed.parent) in where
-    assert __version__ not in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert not re.search(r"^version =", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def test_the_demo_runs_from_it_and_the_console_is_served(installed: Path) -> None:
@@ -134,32 +134,26 @@ def test_the_demo_runs_from_it_and_the_console_is_served(installed: Path) -> Non
 # ---- the container
 
 
-def copies() -> list[tuple[str, list[str]]]:
-    """The words of each COPY from the build context: the stage it is in, and what it copies."""
-    stages = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)[1:]
-    found = []
-    for stage in stages:
-        for line in re.findall(r"^COPY (.*)$", stage, re.MULTILINE):
-            if "--from" not in line:
-                found.append((stage.split()[0], line.split()[:-1]))
-    return found
+def copied() -> list[str]:
+    """What is copied from the build context."""
+    lines = re.findall(r"^COPY (?!--from)(.*)$", DOCKERFILE, re.MULTILINE)
+    return [name for line in lines for name in line.split()[:-1]]
 
 
 def test_the_dockerfile_copies_what_is_there_and_let_in() -> None:
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     let_in = [line[1:] for line in ignored if line.startswith("!")]
-    for _, names in copies():
-        for name in names:
-            assert (ROOT / name).exists(), name
-            assert any(name == allowed or name.startswith(f"{allowed}/") for allowed in let_in), name
+    for name in copied():
+        source = ROOT / name
+        assert source.exists(), name
+        assert any(source.is_relative_to(ROOT / allowed) for allowed in let_in), name
 
 
 def test_the_container_has_what_the_build_reads() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    copied = {name for stage, names in copies() for name in names}
-    assert {"pyproject.toml", "src", "requirements.lock"} <= copied
+    assert {"pyproject.toml", "src", "requirements.lock"} <= set(copied())
     for name in re.findall(r'^(?:readme = |license-files = \[)"([^"]+)"', project, re.MULTILINE):
-        assert name in copied
+        assert name in copied()
 
 
 def test_the_container_does_not_run_as_root() -> None:
@@ -177,8 +171,6 @@ def test_the_command_and_the_health_check_of_the_container_work(installed: Path,
     for name, theirs in (("http.conf", "8088"), ("pjsip.conf", "5060")):
         text = (config / name).read_text(encoding="utf-8")
         (config / name).write_text(text.replace(theirs, str(port)), encoding="utf-8")
-    with (config / "switchroom.conf").open("a", encoding="utf-8") as file:
-        file.write("log_level = info\n")
     places = {"/etc/switchroom": str(config), "/var/lib/switchroom": str(tmp_path / "state")}
     words = [places.get(word, word) for word in re.findall(r'"([^"]+)"', entry[2])]
     assert set(places.values()) <= set(words)

@@ -37,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _execute(words: list[str]) -> int:
     folders = plain_run(words)
     if folders is not None:
+        # structlog loads it where it is there, to colour tracebacks: 5 MB for as long as the server runs.
+        sys.modules["rich"] = None  # type: ignore[assignment]
         from switchroom.cli.run import run_server
 
         # Nothing that is read now ends before the server has started; it turns the collector on again.

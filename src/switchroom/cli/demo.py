@@ -59,7 +59,8 @@ async def _play(http_port: int, sip_port: int) -> int:
         ),
     )
     started: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
-    serving = asyncio.create_task(serve(configuration, None, ready=started.set_result))
+    # The demo shows what its phones do; of the server's log only what went wrong.
+    serving = asyncio.create_task(serve(configuration, None, ready=started.set_result, log_level="warning"))
     phones: list[Phone] = []
     try:
         waited: set[asyncio.Future[Any]] = {serving, started}

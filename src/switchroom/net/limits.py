@@ -109,6 +109,6 @@ PING_SECONDS: Final = 30.0
 #: Frames of one WebSocket taken before the loop has its turn, however many have arrived.
 MESSAGES_PER_TURN: Final = 32
 
-#: Full batches in a row after which a socket is behind: half a thousand datagrams came faster than they were read, and
-#: what waits is older than any phone waits before it asks again.
-BEHIND_BATCHES: Final = 8
+#: Bytes that wait in a socket, as the kernel counts them (1.3 KB for a REGISTER), from which on it is behind: some
+#: five hundred datagrams, a fifth of a second of work. Phones ask again after half a second.
+BEHIND_BYTES: Final = 640 * 1024

@@ -18,11 +18,14 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Self
 
-from switchroom.net.limits import BEHIND_BATCHES, MAX_BATCH, MAX_DATAGRAM, MAX_ERRORS, SOCKET_BUFFER
+from switchroom.net.limits import BEHIND_BYTES, MAX_BATCH, MAX_DATAGRAM, MAX_ERRORS, SOCKET_BUFFER
 
 # Linux's numbers (linux/in.h, linux/in6.h), which Python's socket module does not name.
 _IP_RECVERR = 11
 _IPV6_RECVERR = 25
+_SO_MEMINFO = 55
+#: SK_MEMINFO_VARS numbers (linux/sock_diag.h): the first is what is in the receive buffer.
+_MEMINFO = struct.Struct("=9I")
 #: struct sock_extended_err: its first field is the errno.
 _ERRNO = struct.Struct("=I")
 #: That structure and the address of the machine that sent the error.
@@ -39,17 +42,18 @@ class UdpListener:
 
     __slots__ = (
         "_after",
+        "_behind_at",
         "_buffer",
         "_closed",
         "_error",
         "_fileno",
-        "_full",
         "_loop",
         "_receive",
         "_socket",
         "_suspect",
         "_view",
         "address",
+        "behind",
         "received",
         "send_errors",
         "sent",
@@ -70,8 +74,9 @@ class UdpListener:
         self._buffer = bytearray(MAX_DATAGRAM)
         self._view = memoryview(self._buffer)
         self._closed = False
-        #: Full batches in a row.
-        self._full = 0
+        #: Whether more has come than can be read soon, as of the last batch.
+        self.behind = False
+        self._behind_at = min(BEHIND_BYTES, bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2)
         #: The loop may have stopped watching the socket because of an error on it.
         self._suspect = False
         self._loop = asyncio.get_running_loop()
@@ -154,13 +159,17 @@ class UdpListener:
                 receive(bytes(view[:size]), address[0], address[1])
         finally:
             self.received += count
-            self._full = self._full + 1 if count == MAX_BATCH else 0
+            self.behind = count == MAX_BATCH and self._waiting() >= self._behind_at
             self._finish(count)
 
-    @property
-    def behind(self) -> bool:
-        """Whether datagrams have come faster than they are read for a while."""
-        return self._full >= BEHIND_BATCHES
+    def _waiting(self) -> int:
+        """Bytes that wait in the socket; 0 where the kernel does not say."""
+        try:
+            told = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+        except OSError:
+            return 0
+        waiting: int = _MEMINFO.unpack(told)[0]
+        return waiting
 
     def _finish(self, count: int) -> None:
         """Ends a wake-up in which ``count`` datagrams were read."""

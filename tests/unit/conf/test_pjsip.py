@@ -66,7 +66,8 @@ def test_every_option_of_an_endpoint(pjsip: Pjsip) -> None:
         "[e]\ntype=endpoint\naors=r\nauth=a\nauth=b\noutbound_auth=b\nidentify_by=auth_username\ntransport=udp\n"
         "outbound_proxy=sip:proxy.example\\;lr\nfrom_user=u\nfrom_domain=d.example\ncontact_user=c\ncontext=in\n"
         "force_rport=no\nrewrite_contact=yes\nuser_eq_phone=yes\nallow_unauthenticated_options=yes\n"
-        'follow_redirect_methods=message\ncallerid="Ann" <1>\ndevice_state_busy_at=2\n'
+        'follow_redirect_methods=message,invite\ncallerid="Ann" <1>\ndevice_state_busy_at=2\n'
+        "trust_id_inbound=yes\nsend_pai=yes\n"
         "deny=0.0.0.0/0\npermit=10.0.0.0/8\ncontact_deny=10.9.0.0/16\n"
     )
     endpoint = settings.endpoints["e"]
@@ -76,7 +77,8 @@ def test_every_option_of_an_endpoint(pjsip: Pjsip) -> None:
     assert (endpoint.context, endpoint.callerid_name, endpoint.device_state_busy_at) == ("in", "Ann", 2)
     assert (endpoint.force_rport, endpoint.rewrite_contact, endpoint.user_eq_phone) == (False, True, True)
     assert endpoint.allow_unauthenticated_options
-    assert endpoint.follow_redirect_methods == ("message",)
+    assert endpoint.follow_redirect_methods == ("message", "invite")
+    assert (endpoint.trust_id_inbound, endpoint.send_pai) == (True, True)
     assert endpoint.acl == (AccessRule(False, ip_network("0.0.0.0/0")), AccessRule(True, ip_network("10.0.0.0/8")))
     assert endpoint.contact_acl == (AccessRule(False, ip_network("10.9.0.0/16")),)
 

@@ -13,7 +13,7 @@ from .conftest import Read
 
 def test_all_options(read: Read) -> None:
     configuration, problems = read(
-        switchroom="[general]\nstrict=yes\nfork=First\nentity_id=desk\nlog_format=json\nlog_level=debug\n"
+        switchroom="[general]\nstrict=yes\nfork=First\ncalls=None\nentity_id=desk\nlog_format=json\nlog_level=debug\n"
         "metrics=Open\n"
         "trusted_proxies=127.0.0.1,10.0.0.0/8\n"
         "[desk]\ntype=application\nsubscribe=endpoint:PJSIP,deviceState:\nsubscribe=message:\n"
@@ -22,6 +22,7 @@ def test_all_options(read: Read) -> None:
     assert configuration.switchroom == SwitchroomSettings(
         strict=True,
         fork="first",
+        calls="none",
         entity_id="desk",
         log_format="json",
         log_level="debug",

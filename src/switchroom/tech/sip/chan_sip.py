@@ -192,7 +192,7 @@ class PeerNames(Names):
 
     def destination(self, text: str, *, by_name: bool = False) -> list[Target]:
         """``peer``, ``user@peer`` or ``[user@]host[:port][;parameters]``; a peer before a host of the same name. And
-        ``peer/GRUU``, as PJSIP.
+        ``peer/GRUU`` and ``peer/URI``, as PJSIP.
 
         Raises:
             EndpointNotFound: neither peer nor host; NoContact: a peer without an address.
@@ -202,7 +202,7 @@ class PeerNames(Names):
         if by_name or text in self._directory.endpoints:
             return self._reach(self._endpoint(text))
         name, slash, device = text.partition("/")
-        if slash and ";gr" in device and name in self._directory.endpoints:
+        if slash and (";gr" in device or device.startswith("sip:")) and name in self._directory.endpoints:
             return [self._by_uri(self._endpoint(name), device)]
         user, at, rest = text.rpartition("@")
         host = rest.partition("?")[0].partition(";")[0]

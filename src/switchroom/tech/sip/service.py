@@ -141,10 +141,10 @@ class SipTechnology:
             self._bindings.keep,
         )
         self._lifetimes = Lifetimes(name, registry, self._contacts, bus, schedule, self._qualification, self._bindings)
-        self._switching = Switching(
-            name, self._driver, directory, registry, bus, self._stack, clock, self._answer, self._flush
-        )
         targets = Targets(name, directory, names, registry)
+        self._switching = Switching(
+            name, self._driver, directory, targets, registry, bus, self._stack, clock, self._answer, self._flush
+        )
         #: Answers to requests, ours and those that pass through; and final answers to ours (0: none came).
         self.answers = Answers(METHODS)
         self.outcomes = exchanges.outcomes

@@ -26,6 +26,7 @@ from switchroom.tech.sip.directory import Directory
 from switchroom.tech.sip.driver import Driver
 from switchroom.tech.sip.limits import COMPOSING_LIFE, MAX_ASKED, MAX_TEXT
 from switchroom.tech.sip.names import CONTROL
+from switchroom.tech.sip.proxy.targets import Targets
 from switchroom.tech.sip.transports import host_port
 from switchroom.wire.sip.events import RequestReceived
 from switchroom.wire.sip.headers import NameAddr
@@ -96,6 +97,7 @@ class Switching:
         technology: str,
         driver: Driver,
         directory: Directory,
+        targets: Targets,
         registry: Registry,
         bus: Bus,
         stack: Stack,
@@ -107,6 +109,7 @@ class Switching:
         self._technology = technology
         self._driver = driver
         self._directory = directory
+        self._targets = targets
         self._registry = registry
         self._bus = bus
         self._stack = stack
@@ -149,7 +152,8 @@ class Switching:
             return Answer(415, [("Accept-Encoding", "identity")])
         content = None if media[0] == PLAIN else read_content(media[0], request.body)
         readable = content is None or content.text is not None
-        target, to, device = self._destination(request.uri, readable=readable)
+        proven = bool(endpoint.auth) and not self._driver.trusts(incoming, endpoint)
+        target, to, device = self._destination(request.uri, readable=readable, proven=proven)
         if to is not None and request.max_forwards == 0:
             return Answer(483)
         sender = EndpointId(self._technology, endpoint.name)
@@ -177,9 +181,11 @@ class Switching:
         task.add_done_callback(self._passing.discard)
         return None
 
-    def _destination(self, uri: Uri, *, readable: bool) -> tuple[SipEndpointSettings | None, Address | None, str]:
-        """The endpoint here that a URI names; whom the text goes to, None when nobody can take it now; and which device
-        of it, where it names one (RFC 5627).
+    def _destination(
+        self, uri: Uri, *, readable: bool, proven: bool
+    ) -> tuple[SipEndpointSettings | None, Address | None, str]:
+        """The endpoint here that a URI names; whom the text goes to, None when nobody can take it now; and where there,
+        if the URI names one of its devices (RFC 5627) or a number behind a trunk. Raises SipError 403: not for this one.
         """
         user = uri.unescaped_user
         device = self._driver.names.device(uri) if uri.param("gr") is not None else None
@@ -187,6 +193,9 @@ class Switching:
             target, here = device.endpoint, device.contact is not None
         elif user and (found := self._directory.by_name(user, uri.host)) is not None:
             target, here = found, any(self._driver.names.contacts(found))
+        elif user and self._targets.is_trunk(uri):
+            (trunk,) = self._targets.find(uri, proven=proven)
+            return trunk.endpoint, Address(EndpointId(self._technology, trunk.endpoint.name)), str(trunk.uri)
         else:
             return None, self._elsewhere(uri.host, user) if user and readable else None, ""
         to = Address(EndpointId(self._technology, target.name)) if here or self._keeps(target) else None
@@ -224,7 +233,7 @@ class Switching:
             )
         except StoreUnavailable as error:
             log.warning("what became of a text is not kept", message=asked or named, error=str(error))
-            known = False
+            known, otherwise = False, Answer(503)
         if to is not None and (asked is not None or not known):
             await self._pass_on(incoming, recipient, to, device, content)
             return

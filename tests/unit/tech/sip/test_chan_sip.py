@@ -321,6 +321,16 @@ async def test_insecure_invite_is_no_more_than_the_address(make: Make) -> None:
     assert (at_home.response.status, elsewhere.response.status) == (202, 401)
 
 
+async def test_insecure_invite_is_for_calls_too(make: Make) -> None:
+    """From the address of the peer alone, and to endpoints here alone: there is no such one."""
+    conf = "[old]\ntype=friend\nhost=192.0.2.30\nsecret=oldpw\ninsecure=invite\n"
+    w = await make(conf=conf).start()
+    call = text_from("old").replace("MESSAGE", "INVITE")
+    (at_home,) = w.receive(call, "192.0.2.30:5060")
+    (elsewhere,) = w.receive(call.replace("branch=z9hG4bK", "branch=z9hG4bKx"), "192.0.2.99:5060")
+    assert (at_home.response.status, elsewhere.response.status) == (404, 407)
+
+
 async def test_insecure_port_holds_for_the_address_a_phone_registered_from(make: Make) -> None:
     conf = "[desk]\ntype=peer\nhost=dynamic\nsecret=deskpw\ninsecure=port\n"
     w = await make(conf=conf).start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.sip_world import SERVER, Sent, SipWorld, aor, auth, authorized, phone, reply, request, settings
+from support.sip_world import SERVER, Sent, SipWorld, aor, auth, authorized, phone, reply, request, settings, wire
 from support.virtual import settle
 from switchroom.core.messages import MessageTerms
 from switchroom.model.errors import InvalidParameter
@@ -13,6 +13,7 @@ from switchroom.model.message import Notification
 from switchroom.model.record import MessageRecord
 from switchroom.tech.sip.limits import MAX_ASKED
 from switchroom.wire.sip import cpim, imdn
+from switchroom.wire.sip.flow import Flow
 
 ALICE, BOB = "192.0.2.9:5090", "192.0.2.10:5090"
 ASKED = {"imdn.Disposition-Notification": "positive-delivery, display"}
@@ -127,12 +128,8 @@ async def test_what_is_no_text_passes_to_the_byte() -> None:
     w = await world()
     written = request("MESSAGE", "alice", target=f"sip:bob@{SERVER}", extra="Content-Type: image/png\n", body="@@@@")
     (challenge,) = w.receive(written, ALICE)
-    authorised = authorized(written, challenge.response, "alice")
-    # The body as no text of Python can be.
-    from support.sip_world import wire
-    from switchroom.wire.sip.flow import Flow
-
-    w.sip.receive(wire(authorised).replace(b"@@@@", b"\x89\xff\x00\n"), Flow("udp", "udp", "192.0.2.9", 5090))
+    data = wire(authorized(written, challenge.response, "alice")).replace(b"@@@@", b"\x89\xff\x00\n")
+    w.sip.receive(data, Flow("udp", "udp", "192.0.2.9", 5090))
     await settle()
     passed, answer = w.sent()
     assert answer.response.status == 202
@@ -303,9 +300,9 @@ async def test_names_of_texts_are_remembered_within_bounds(monkeypatch: pytest.M
     assert len(w.sip._switching._asked) == 1
 
 
-async def test_while_nothing_can_be_kept_it_passes_all_the_same() -> None:
+async def test_while_nothing_can_be_kept_the_phone_may_try_again() -> None:
     w = await world()
     record, _ = await w.posts(ASKED)
-    w.store.failing = True
+    w.store.fail("the disk is full")
     (answer,) = await w.sends("bob", "support", "message/imdn+xml", notification(record.id))
-    assert answer.response.status == 415
+    assert answer.response.status == 503

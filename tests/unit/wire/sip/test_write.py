@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from switchroom.wire.sip.errors import SipError
-from switchroom.wire.sip.message import Request
+from switchroom.wire.sip.message import Request, Response
 from switchroom.wire.sip.parse import parse
-from switchroom.wire.sip.write import REASONS, write_request, write_response
+from switchroom.wire.sip.write import REASONS, received_vias, write_forwarded, write_request, write_response
 
 VIA = "SIP/2.0/UDP 10.0.0.1:5070;rport;branch=z9hG4bK1"
 
@@ -171,3 +171,36 @@ def test_reasons() -> None:
     assert all(100 <= status <= 699 and reason for status, reason in REASONS.items())
     assert write_response(request(VIA), 299).startswith(b"SIP/2.0 299 \r\n")
     assert write_response(request(VIA), 200, "Fine").startswith(b"SIP/2.0 200 Fine\r\n")
+
+
+ANSWER = (
+    b"SIP/2.0 180 Es l\xc3\xa4utet\r\nv: SIP/2.0/UDP ours;branch=z9hG4bKo, SIP/2.0/UDP a;branch=z9hG4bK1\r\nX:  a \r\n"
+    b"f: <sip:a@b>;tag=1\r\nContent-Length: 2\r\nt: <sip:c@d>;tag=2\r\nP-Asserted-Identity: <sip:x@y>\r\n"
+    b"Via: SIP/2.0/UDP evil;branch=z9hG4bKe\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n\r\n\x00\xff"
+)
+
+
+def test_a_forwarded_response_has_the_vias_of_the_request_and_all_else_as_it_came() -> None:
+    response = parse(ANSWER)
+    assert isinstance(response, Response)
+    written = write_forwarded(
+        response,
+        ["SIP/2.0/UDP a;branch=z9hG4bK1;received=192.0.2.1"],
+        extra=[("WWW-Authenticate", "Digest")],
+        without=frozenset({"p-asserted-identity"}),
+    )
+    assert written == (
+        b"SIP/2.0 180 Es l\xc3\xa4utet\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1;received=192.0.2.1\r\nX: a\r\n"
+        b"f: <sip:a@b>;tag=1\r\nt: <sip:c@d>;tag=2\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\nWWW-Authenticate: Digest\r\n"
+        b"Content-Length: 2\r\n\r\n\x00\xff"
+    )
+    with pytest.raises(SipError):
+        write_forwarded(response, ["SIP/2.0/UDP a\r\nX: y"])
+
+
+def test_the_vias_of_a_request_that_goes_on_say_where_it_came_from() -> None:
+    asked = request("SIP/2.0/UDP a;rport;branch=z9hG4bK1;received=6.6.6.6, SIP/2.0/TCP b\r\nVia: SIP/2.0/UDP c")
+    assert received_vias(asked, "192.0.2.1", 5090) == [
+        "SIP/2.0/UDP a;branch=z9hG4bK1;received=192.0.2.1;rport=5090, SIP/2.0/TCP b",
+        "SIP/2.0/UDP c",
+    ]

@@ -262,6 +262,9 @@ class Proxy:
             refusal = self._refusal(request)
             if refusal is not None:
                 return refusal
+            if request.method == "REFER" and not _talk(found):
+                # Judged only where it makes the dialog, by ``referral_policy`` (SECURITY.md S15).
+                return Answer(403, (), "Nobody Has Answered Yet")
             branch = self._within(found, request, incoming.flow)
         except SipError as error:
             return Answer(error.status or 400, (), error.reason)
@@ -348,6 +351,12 @@ class Proxy:
 
 def _ignore(outcome: Outcome) -> None:
     """Nobody waits for what becomes of an ACK."""
+
+
+def _talk(found: Found) -> bool:
+    """Whether two people talk in this dialog: somebody was called, and took the call."""
+    call, sender, receiver = found
+    return call.method == "INVITE" and (receiver if sender is call.caller else sender).confirmed
 
 
 def _top_route_user(request: Request) -> str:

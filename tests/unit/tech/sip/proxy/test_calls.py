@@ -6,6 +6,7 @@ import pytest
 
 from support.call_world import SDP, Exchange, Phone, at, exchange, routes_to_us, talk
 from support.sip_world import SERVER
+from switchroom.tech.sip.limits import MAX_LEGS
 
 
 async def pair() -> tuple[Exchange, Phone, Phone]:
@@ -153,6 +154,20 @@ async def test_a_200_that_comes_again_after_bye_makes_no_call() -> None:
     assert x.calls == 0
     bob.answer(invite, 200)
     assert (x.calls, x.channels("bob")) == (0, 0)
+
+
+async def test_dialogs_that_were_ended_are_remembered_up_to_a_bound() -> None:
+    """Two who are in league: one rings under ever new tags, the other ends each of these dialogs."""
+    x, alice, bob = await pair()
+    dialling = alice.invite("bob")
+    invite = bob.got("INVITE")
+    for n in range(MAX_LEGS + 10):
+        bob.answer(invite, 180, tag=f"t{n}")
+        dialling.learn(alice.got(180).response).send("BYE")
+        bob.answer(bob.got("BYE"), 200)
+        alice.take()
+    (call,) = x.world.sip.calls
+    assert len(call.hung_up) == MAX_LEGS
 
 
 async def test_a_481_ends_the_dialog() -> None:

@@ -162,6 +162,17 @@ async def test_a_phone_that_listens_at_another_port_is_called_there() -> None:
     assert [sent.to for sent in x.lost] == [("192.0.2.10", 5060)]
 
 
+async def test_a_contact_at_this_server_is_the_phone_on_the_same_machine() -> None:
+    """Whatever port it names: a request that we sent to ourselves would go round until its hops are used up."""
+    x = await exchange("alice", "bob")
+    alice = at(x, "alice", f"{SERVER}:40000", contact=f"sip:alice@{SERVER}:5060")
+    bob = at(x, "bob", "192.0.2.20:5060")
+    _, called = talk(alice, bob)
+    called.send("INFO")
+    assert alice.methods() == ["INFO"]
+    assert x.lost == []
+
+
 async def test_a_trunk_is_where_its_contact_says() -> None:
     x = await exchange(
         "alice",

@@ -54,7 +54,8 @@ class Model:
         had: dict[str, list[tuple[str, Receipt]]] = defaultdict(list)
         for (endpoint, contact), list_ in receipts.items():
             order: list[int] = []
-            for receipt in list_:
+            # As they left: a copy that the network held back may come after the next text, when it was given up.
+            for receipt in sorted(list_, key=lambda receipt: receipt.left):
                 sent = by_id.get(receipt.message_id)
                 if sent is None or sent.body != receipt.body or sent.to != endpoint:
                     found.append(f"{contact} got {receipt}, which nobody sent it")

@@ -40,7 +40,8 @@ def _by_username(directory: Directory, incoming: RequestReceived) -> SipEndpoint
 
 def _by_auth_username(directory: Directory, incoming: RequestReceived) -> SipEndpointSettings | None:
     request = incoming.request
-    value = request.first("authorization")
+    # A proxy's challenge, which calls get, is answered in a header of its own (RFC 3261 22.3).
+    value = request.first("authorization") or request.first("proxy-authorization")
     if value is None:
         return None
     try:

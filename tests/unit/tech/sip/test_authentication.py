@@ -78,6 +78,18 @@ async def test_the_digest_name_lends_no_other_endpoints_name(sender: str, status
     assert [s.response.status for s in answers] == [status]
 
 
+async def test_the_digest_name_of_a_call_is_in_the_answer_to_a_proxy() -> None:
+    bob = phone("bob", auth=())
+    alice = phone("alice", identify_by=("auth_username",))
+    aors = [aor("alice"), aor("bob", contact=("sip:bob@192.0.2.5",))]
+    w = await SipWorld(settings(alice, bob, aors=aors, auths=[auth("alice")])).start()
+    text = request("INVITE", "4711", target=f"sip:bob@{SERVER}", to=f"<sip:bob@{SERVER}>")
+    (first,) = w.receive(text)
+    assert first.response.status == 407
+    answers = w.receive(authorized(text, first.response, "alice"))
+    assert [s.to[0] for s in answers] == ["192.0.2.9", "192.0.2.5"]
+
+
 async def test_ways_that_are_not_listed_go_last() -> None:
     w = await SipWorld(settings(phone("alice", auth=(), identify_by=("auth_username",)), auths=[auth("alice")])).start()
     text = request("OPTIONS", "4711")

@@ -225,7 +225,8 @@ class Calls:
         """The dialog with one called party is over; the call, when it was the last one."""
         if call.legs.pop(leg.tag, None) is None:
             return
-        call.hung_up.add(leg.tag)
+        if len(call.hung_up) < MAX_LEGS:
+            call.hung_up.add(leg.tag)
         if not any(other.flow == leg.flow for other in (call.caller, *call.legs.values())):
             self._untie(call, leg.flow)
         self.silence(call, leg.endpoint.name)

@@ -205,9 +205,9 @@ class Proxy:
         """Branches to the contacts of a 3xx (16.7 step 4), where the endpoint's settings allow it: endpoints and trunks
         of ours alone, each once.
         """
-        if "invite" not in branch.endpoint.follow_redirect_methods:
-            return []
         request = context.incoming.request
+        if request.method != "INVITE" or "invite" not in branch.endpoint.follow_redirect_methods:
+            return []
         seen.add(branch.target)
         found = []
         try:

@@ -52,6 +52,8 @@ class Ways:
         same = next_host(uri) == flow.host
         if not flow.reliable:
             port = (uri.port or DEFAULT_PORT["udp"]) if same and _is_udp(uri) else flow.port
+            if self._transports.is_own("udp", flow.host, port):
+                port = flow.port
             return NextHop(listener, uri, (), ((flow.host, port),), loopback=True)
         if listener.connected(flow.host, flow.port):
             return NextHop(listener, uri, (), ((flow.host, flow.port),), loopback=True, bound=True)

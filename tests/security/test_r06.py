@@ -69,7 +69,7 @@ async def test_a_socket_that_is_behind_serves_who_is_proven(monkeypatch: pytest.
         challenge = await bob.request("REGISTER", "bob", uri=uri, headers=[contact])
         (udp,) = listeners.datagrams
         monkeypatch.setattr("switchroom.net.udp.MAX_BATCH", 1)
-        monkeypatch.setattr("switchroom.net.udp.UdpListener._waiting", lambda listener: 1 << 30)
+        monkeypatch.setattr("switchroom.net.udp.UdpListener._waiting", lambda listener: 1.0)
         udp.behind = True
         with pytest.raises(AssertionError, match="no answer"):
             await bob.request("REGISTER", "bob", uri=uri, headers=[contact], within=0.05)

@@ -199,13 +199,13 @@ class Tab:
 
 
 @asynccontextmanager
-async def chromium(path: str, folder: Path) -> AsyncIterator[Tab]:
-    """A browser with one empty tab for as long as the block lasts."""
+async def chromium(path: str, folder: Path, *options: str) -> AsyncIterator[Tab]:
+    """A browser with one empty tab for as long as the block lasts; ``options`` are further ones of its own."""
     profile = folder / "profile"
     profile.mkdir(parents=True)
     told = profile / "DevToolsActivePort"
     async with (
-        program(path, *_OPTIONS, f"--user-data-dir={profile}", "about:blank", folder=folder) as running,
+        program(path, *_OPTIONS, *options, f"--user-data-dir={profile}", "about:blank", folder=folder) as running,
         aiohttp.ClientSession() as session,
     ):
         await until(lambda: told.exists() and "\n" in told.read_text(), "DevTools of Chromium", _WITHIN)

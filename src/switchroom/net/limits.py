@@ -109,6 +109,5 @@ PING_SECONDS: Final = 30.0
 #: Frames of one WebSocket taken before the loop has its turn, however many have arrived.
 MESSAGES_PER_TURN: Final = 32
 
-#: Bytes that wait in a socket, as the kernel counts them (1.3 KB for a REGISTER), from which on it is behind: some
-#: five hundred datagrams, a fifth of a second of work. Phones ask again after half a second.
-BEHIND_BYTES: Final = 640 * 1024
+#: Seconds a datagram has waited in its socket from which on that is behind: phones ask again after half a second.
+BEHIND_SECONDS: Final = 0.2

@@ -13,23 +13,25 @@ import os
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from typing import Self
 
-from switchroom.net.limits import BEHIND_BYTES, MAX_BATCH, MAX_DATAGRAM, MAX_ERRORS, SOCKET_BUFFER
+from switchroom.net.limits import BEHIND_SECONDS, MAX_BATCH, MAX_DATAGRAM, MAX_ERRORS, SOCKET_BUFFER
 
 # Linux's numbers (linux/in.h, linux/in6.h), which Python's socket module does not name.
 _IP_RECVERR = 11
 _IPV6_RECVERR = 25
-_SO_MEMINFO = 55
-#: SK_MEMINFO_VARS numbers (linux/sock_diag.h): the first is what is in the receive buffer.
-_MEMINFO = struct.Struct("=9I")
+_SO_TIMESTAMPNS = 35
+#: struct timespec, when a datagram came.
+_STAMP = struct.Struct("@ll")
+_STAMP_SPACE = socket.CMSG_SPACE(_STAMP.size)
+#: That, struct sock_extended_err and the address of the machine that sent the error.
+_ERROR_SPACE = _STAMP_SPACE + socket.CMSG_SPACE(16 + 28)
 #: struct sock_extended_err: its first field is the errno.
 _ERRNO = struct.Struct("=I")
-#: That structure and the address of the machine that sent the error.
-_ERROR_SPACE = socket.CMSG_SPACE(16 + 28)
 
 #: What a datagram that could not leave says about its destination, as ICMP told it (RFC 3261 18.4).
 _REFUSALS = frozenset(
@@ -42,7 +44,6 @@ class UdpListener:
 
     __slots__ = (
         "_after",
-        "_behind_at",
         "_buffer",
         "_closed",
         "_error",
@@ -76,7 +77,6 @@ class UdpListener:
         self._closed = False
         #: Whether more has come than can be read soon, as of the last batch.
         self.behind = False
-        self._behind_at = min(BEHIND_BYTES, bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2)
         #: The loop may have stopped watching the socket because of an error on it.
         self._suspect = False
         self._loop = asyncio.get_running_loop()
@@ -159,17 +159,20 @@ class UdpListener:
                 receive(bytes(view[:size]), address[0], address[1])
         finally:
             self.received += count
-            self.behind = count == MAX_BATCH and self._waiting() >= self._behind_at
+            self.behind = count == MAX_BATCH and self._waiting() >= BEHIND_SECONDS
             self._finish(count)
 
-    def _waiting(self) -> int:
-        """Bytes that wait in the socket; 0 where the kernel does not say."""
+    def _waiting(self) -> float:
+        """Seconds the next datagram has waited in the socket; 0 when there is none, or the kernel does not say."""
         try:
-            told = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+            _, ancillary, _, _ = self._socket.recvmsg(0, _STAMP_SPACE, socket.MSG_PEEK)
         except OSError:
-            return 0
-        waiting: int = _MEMINFO.unpack(told)[0]
-        return waiting
+            return 0.0
+        for level, kind, stamp in ancillary:
+            if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(stamp) == _STAMP.size:
+                seconds, nanoseconds = _STAMP.unpack(stamp)
+                return float(time.time() - seconds - nanoseconds / 1e9)
+        return 0.0
 
     def _finish(self, count: int) -> None:
         """Ends a wake-up in which ``count`` datagrams were read."""
@@ -206,7 +209,9 @@ class UdpListener:
             except OSError:
                 break
             taken += 1
-            for _, _, content in ancillary:
+            for _, kind, content in ancillary:
+                if kind == _SO_TIMESTAMPNS:
+                    continue
                 (number,) = _ERRNO.unpack_from(content)
                 if number in _REFUSALS and address:
                     found.append((address[0], address[1], OSError(number, os.strerror(number))))
@@ -246,6 +251,8 @@ def _prepare(bound: socket.socket, family: socket.AddressFamily) -> None:
         with suppress(OSError):
             bound.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER)
     if sys.platform == "linux":
+        with suppress(OSError):
+            bound.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         with suppress(OSError):
             if family == socket.AF_INET6:
                 bound.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)

@@ -9,7 +9,7 @@ run: .venv/run.stamp ## install what is needed and start the demo: a server and 
 	@exec .venv/bin/switchroom demo
 
 test: .venv/dev.stamp ## install what tests need, then run every check and every test
-	@.ci/peers sipp:sip-tester baresip:baresip-core iaxmodem:iaxmodem tshark:tshark openssl:openssl node:nodejs npm:npm prosody:prosody chromium:chromium && tests/clients/install && .ci/check && .venv/bin/pytest
+	@.ci/peers sipp:sip-tester baresip:baresip-core iaxmodem:iaxmodem tshark:tshark openssl:openssl node:nodejs npm:npm prosody:prosody chromium:chromium kamailio:kamailio && tests/clients/install && .ci/check && .venv/bin/pytest
 
 check: .venv/dev.stamp ## run the linters and the type checker only
 	@.ci/check
@@ -41,7 +41,7 @@ package: .venv/dev.stamp ## build the wheel and the source archive in dist
 	@.ci/package
 
 release-check: .venv/dev.stamp ## see whether what is here may be released
-	@.ci/release-check
+	@.venv/bin/python .ci/release-check
 
 clean: ## remove everything that was made here
 	rm -rf .venv build dist .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info

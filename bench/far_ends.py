@@ -58,6 +58,10 @@ class FarEnd:
         done: dict[str, Any] = self._pipe.recv()
         return done
 
+    def told(self) -> Any:
+        """What it says next, of itself."""
+        return self._pipe.recv()
+
     def close(self) -> None:
         self._process.terminate()
         self._process.join()

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from far_ends import FarEnd, applications, open_events, phones
+from flood import strangers
 from http_load import send_paced
 from machine import dropped_datagrams
 from sip_load import Crowd, Operation, register, text, user
@@ -40,6 +41,8 @@ _PACE = 1000
 _BESIDE = 300
 _BESIDE_SECONDS = 5
 _KEPT = 1000
+#: Datagrams of strangers a second.
+_FLOOD = 50_000
 #: Texts that wait when a server starts.
 _QUEUED = 100_000
 #: Texts on their way to the phone that never answers.
@@ -66,7 +69,7 @@ class Scenes:
 
     ORDER = (
         *("register", "memory", "refresh", "get", "list", "send", "inbound", "fanout", "fanout_1000"),
-        *("calls", "xmpp", "xmpp_receipts", "paced", "returning_phone", "dead_phone", "stalled_socket"),
+        *("calls", "xmpp", "xmpp_receipts", "paced", "returning_phone", "dead_phone", "stalled_socket", "flood"),
         *("memory_after", "queued"),
     )
 
@@ -320,6 +323,24 @@ class Scenes:
             return row | {"grown_mb": round(grown, 1), "stalled_closed": _was_closed(stalled)}
         finally:
             stalled.close()
+
+    def flood(self) -> Row:
+        """A refresh of a registered phone, 100 a second, while strangers send 50,000 REGISTER and INVITE a second."""
+        crowd = self._crowd()
+        crowd.do([register(number, self._phones.ready) for number in range(100)])
+        before = self._subject.costs.rss()
+        flood = FarEnd(strangers, HOST, self._subject.sip_port, _FLOOD, self._seconds + 1.0)
+        try:
+            count = 100 * self._seconds
+            operations = [register(number % 100, self._phones.ready) for number in range(count)]
+            row = self._measured(count, lambda: crowd.do(operations, rate=100))
+            sent = flood.told()
+            calm = crowd.do([register(number, self._phones.ready) for number in range(100)], rate=100)
+        finally:
+            flood.close()
+            crowd.close()
+        grown = round(self._subject.costs.rss() - before, 1)
+        return row | {"strangers": sent, "grown_mb": grown, "after": {"p99_ms": calm["p99_ms"], "lost": calm["lost"]}}
 
     # ---- how it is done
 

@@ -28,10 +28,10 @@ HOST = "127.0.0.1"
 #: Seconds for the server and the phone to come up, and for a program to end by itself.
 START, STOP = 30.0, 10.0
 
-#: baresip as a robot: it answers every call, sends a tone and plays nothing. ``mediaenc`` and ``medianat`` are how
+#: baresip as a robot: it sends a tone and plays nothing. ``mediaenc`` and ``medianat`` are how
 #: browsers talk; without ``outbound`` its texts would not take the way it registered.
 ACCOUNT = (
-    "<sip:carl@{sip};transport=udp>;auth_user=carl;auth_pass=carlpw;answermode=auto;regint=60"
+    "<sip:carl@{sip};transport=udp>;auth_user=carl;auth_pass=carlpw;regint=60"
     ';outbound="sip:{sip};transport=udp";mediaenc=dtls_srtp;medianat=ice\n'
 )
 PHONE = """\
@@ -142,12 +142,22 @@ async def show_pages(stack: AsyncExitStack, http: int, sip: int, port: int) -> N
 class Phone:
     """baresip, by its control protocol: netstrings of JSON."""
 
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
         self._writer = writer
 
     def do(self, command: str, parameters: str = "") -> None:
         sent = json.dumps({"command": command, "params": parameters}).encode()
         self._writer.write(b"%d:%s," % (len(sent), sent))
+
+    async def answer_calls(self) -> None:
+        """Takes every call, until the connection ends."""
+        with suppress(asyncio.IncompleteReadError):
+            while True:
+                size = int((await self._reader.readuntil(b":"))[:-1])
+                told = json.loads((await self._reader.readexactly(size + 1))[:-1])
+                if told.get("type") == "CALL_INCOMING":
+                    self.do("accept")
 
 
 def configure_phone(folder: Path, program: Path, control: int, sip: str) -> None:
@@ -170,9 +180,7 @@ async def start_phone(stack: AsyncExitStack, folder: Path, sip: str) -> Phone | 
         return None
     control = free_port()
     configure_phone(folder, Path(program), control, sip)
-    running = await asyncio.create_subprocess_exec(
-        program, "-f", str(folder), stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
-    )
+    running = await asyncio.create_subprocess_exec(program, "-f", str(folder), stdin=PIPE, stdout=PIPE, stderr=STDOUT)
     stack.push_async_callback(end, running)
     assert running.stdout is not None
     async with asyncio.timeout(START):
@@ -183,9 +191,10 @@ async def start_phone(stack: AsyncExitStack, folder: Path, sip: str) -> Phone | 
     stack.callback(telling.cancel)
     reader, writer = await asyncio.open_connection(HOST, control)
     stack.callback(writer.close)
-    ignoring = asyncio.create_task(reader.read())
-    stack.callback(ignoring.cancel)
-    return Phone(writer)
+    phone = Phone(reader, writer)
+    answering = asyncio.create_task(phone.answer_calls())
+    stack.callback(answering.cancel)
+    return phone
 
 
 async def tell(output: asyncio.StreamReader) -> None:
@@ -220,7 +229,12 @@ async def demonstrate(options: argparse.Namespace) -> None:
         await show_pages(stack, options.http, options.sip, options.pages)
         phone = await start_phone(stack, folder / "phone", sip)
         addresses = [f"http://{HOST}:{options.pages}/?{name}" for name in ("anna", "ben")]
-        print("Ready. The pages:", *addresses, f"The console: http://{HOST}:{options.http}/ (demo, demo)", sep="\n  ")
+        print(
+            "Ready. The pages:",
+            *addresses,
+            f"The console: http://{HOST}:{options.http}/ (asterisk, asterisk)",
+            sep="\n  ",
+        )
         if phone is not None:
             print(HELP, flush=True)
             listening = asyncio.create_task(listen(phone, sip))

@@ -14,6 +14,8 @@ from support.sip_world import HERE, SipWorld, aor, auth, authorized, phone, requ
 from switchroom.listeners import Listeners
 from switchroom.model.settings import IdentifySettings, TransportSettings
 from switchroom.net.admission import Admission
+from switchroom.tech.sip.limits import PROVEN_FOR
+from switchroom.tech.sip.overload import Proven
 
 TRUNK = "192.0.2.77"
 
@@ -56,6 +58,28 @@ async def test_only_what_strangers_begin_is_left_alone() -> None:
     assert w.sip.overload.shed == 0
     assert [text for text in begun if not w.sip.sheds(wire(text), "192.0.2.9", 5090)] == []
     assert w.sip.overload.shed == len(begun)
+
+
+async def test_who_has_proven_themselves_is_known_for_an_hour_or_two() -> None:
+    w = await world()
+    text = wire(request("REGISTER", "bob", extra="Contact: <sip:bob@192.0.2.9:5090>\n"))
+    assert w.sip.sheds(text, "192.0.2.9", 5090)
+    w.register("bob", "<sip:bob@192.0.2.9:5090>", expires="3600")
+    assert not w.sip.sheds(text, "192.0.2.9", 5090)
+    assert w.sip.sheds(text, "192.0.2.9", 5091)
+    for known in (True, False):
+        w.pass_time(PROVEN_FOR)
+        # Somebody else's proof is what turns the page.
+        w.register("bob", "<sip:bob@192.0.2.8:5090>", source="192.0.2.8:5090")
+        assert w.sip.sheds(text, "192.0.2.9", 5090) is not known
+
+
+def test_few_strangers_are_taken_for_somebody_who_is_known() -> None:
+    proven = Proven()
+    for number in range(10_000):
+        proven.add(f"10.0.{number >> 8}.{number & 255}", 5060, 0.0)
+    mistaken = sum(proven.holds(f"192.168.{number >> 8}.{number & 255}", 5060) for number in range(10_000))
+    assert mistaken < 200
 
 
 async def test_a_socket_that_is_behind_serves_who_is_proven(monkeypatch: pytest.MonkeyPatch) -> None:

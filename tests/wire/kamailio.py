@@ -114,11 +114,16 @@ async def trunk(path: str, folder: Path, here: Address, server: Address) -> Asyn
 
 @asynccontextmanager
 async def _kamailio(path: str, folder: Path, here: Address, routes: str) -> AsyncIterator[None]:
-    folder.mkdir()
-    script = folder / "kamailio.cfg"
-    script.write_text("#!KAMAILIO\n" + _HEAD.format(here=here) + routes, encoding="utf-8")
+    script = _configure(folder, "#!KAMAILIO\n" + _HEAD.format(here=here) + routes)
     # -DD -E: in the foreground, with its log on standard error; 16 MB that its processes share, 4 MB for each.
     options = ("-DD", "-E", "-m", "16", "-M", "4", "-Y", str(folder), "-f", str(script))
     async with program(path, *options, folder=folder) as run:
         await run.says("Listening on")
         yield
+
+
+def _configure(folder: Path, text: str) -> Path:
+    folder.mkdir()
+    script = folder / "kamailio.cfg"
+    script.write_text(text, encoding="utf-8")
+    return script

@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from support.ari import Ari, ari_client
+from support.ari import ari_client
 from support.config import Address, free_port, sip_address, user, write_config
-from support.events import Events, events
+from support.events import events
 from support.programs import need_package, need_program
 from support.server import running_server
 from support.wait import until
@@ -49,7 +49,7 @@ async def talking(caller: Pjsua2, called: Pjsua2, uri: str) -> AsyncIterator[Non
     await caller.tells("call", "DISCONNECTED", 200)
 
 
-async def writes(ari: Ari, heard: Events, sender: Pjsua2, uri: str, recipient: Pjsua2, text: str) -> None:
+async def writes(sender: Pjsua2, uri: str, recipient: Pjsua2, text: str) -> None:
     """A text of a phone arrives at the other one."""
     sender.do("send", uri, text)
     await recipient.tells("message")
@@ -68,7 +68,6 @@ async def test_in_front(tmp_path: Path, request: pytest.FixtureRequest, transpor
     async with (
         running_server(config) as server,
         ari_client(server.base) as ari,
-        events(server.base, "app", subscribe_all=True) as heard,
         edge(path, tmp_path / "edge", here, server.sip),
         pjsua2(tmp_path / "pia", "pia", here, transport) as pia,
         pjsua2(tmp_path / "pat", "pat", here, "udp") as pat,
@@ -80,7 +79,7 @@ async def test_in_front(tmp_path: Path, request: pytest.FixtureRequest, transpor
         answer = await ari.ask("PUT", "/ari/endpoints/sendMessage?to=pjsip:pia&from=pat&body=from+the+server")
         assert answer.status == 202
         await pia.tells("message", "<sip:pat@127.0.0.1>", "text/plain", "from the server")
-        await writes(ari, heard, pia, to_pat, pat, "through the edge twice")
+        await writes(pia, to_pat, pat, "through the edge twice")
 
         async with talking(pia, pat, to_pat):
             # A re-INVITE of either side goes the same way.
@@ -124,13 +123,13 @@ async def test_beside(tmp_path: Path, request: pytest.FixtureRequest) -> None:
         pjsua2(tmp_path / "pia", "pia", server_at, "udp", "", "proxy") as pia,
         pjsua2(tmp_path / "max", "max", there, "udp") as max_,
     ):
-        await writes(ari, heard, pia, f"sip:max@{there}", max_, "to the trunk")
+        await writes(pia, f"sip:max@{there}", max_, "to the trunk")
         answer = await ari.ask("PUT", f"/ari/endpoints/sendMessage?to=pjsip:out/sip:max@{there}&from=pia&body=so+too")
         assert answer.status == 202
         await max_.tells("message", "<sip:pia@127.0.0.1>", "text/plain", "so too")
 
         await heard.settled(ari)
-        await writes(ari, heard, max_, f"sip:pia@{there}", pia, "from the trunk")
+        await writes(max_, f"sip:pia@{there}", pia, "from the trunk")
         text = await heard.next_of("TextMessageReceived")
         assert (text["endpoint"]["resource"], text["message"]["body"]) == ("out", "from the trunk")
 

@@ -262,6 +262,7 @@ TABLE: Final = (
         "void",
         (_TO, _FROM, _REFER_TO, _TO_SELF, _VARIABLES, _DISPLAY_NAME, _FALLBACK),
         _SEND_ERRORS,
+        headers=_FOLLOW,
         success=202,
     ),
     Route(
@@ -323,6 +324,7 @@ TABLE: Final = (
         "void",
         (_TECH, _RESOURCE, _FROM, _REFER_TO, _TO_SELF, _VARIABLES, _DISPLAY_NAME, _FALLBACK),
         _SEND_ERRORS,
+        headers=_FOLLOW,
         success=202,
     ),
     Route(

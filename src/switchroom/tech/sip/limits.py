@@ -164,3 +164,9 @@ UNREGISTER_SECONDS = 2.0
 
 #: Contacts of parties of calls that are remembered as parsed: those of the calls that begin and end now.
 CONTACTS_OF_CALLS = 1_024
+
+#: Bits of the filter of addresses that proved themselves: of 20,000 one in fifty others is taken for one of them.
+PROVEN_BITS = 1 << 18
+
+#: Seconds they are remembered for, and at most twice: as long as phones register for.
+PROVEN_FOR = 3600.0

@@ -174,6 +174,7 @@ class SipTechnology:
         def tell(offence: Offence, source: str, account: str) -> None:
             security_log.tell(offence, source, name, account)
 
+        self.overload = Overload(directory)
         self._steps = Steps(
             self._driver,
             directory,
@@ -183,11 +184,11 @@ class SipTechnology:
             self._switching.message,
             self._proxy,
             ReferralPolicy(self._driver, directory, targets, self._transports, tell, self._proxy.forward).refer,
+            self.overload,
             clock,
             tell,
             calls=calls == "endpoints",
         )
-        self.overload = Overload(directory)
         self._server_header = (("Server", general.user_agent),) if general.user_agent else ()
         self._tells_refreshes = general.send_contact_status_on_update_registration
 

@@ -16,6 +16,7 @@ from switchroom.tech.sip.answer import ALLOW, ALLOW_CALLS, Answer
 from switchroom.tech.sip.authentication import Authenticator, Proof, Tell
 from switchroom.tech.sip.directory import Directory
 from switchroom.tech.sip.driver import Driver
+from switchroom.tech.sip.overload import Overload
 from switchroom.tech.sip.proxy.proxy import Proxy
 from switchroom.tech.sip.referring import Referring
 from switchroom.tech.sip.registrar import Registrar
@@ -51,6 +52,7 @@ class Steps:
         message: Handler,
         proxy: Proxy,
         refer: Handler,
+        overload: Overload,
         clock: Clock,
         tell: Tell,
         *,
@@ -62,6 +64,7 @@ class Steps:
         self._authenticator = authenticator
         self._registrar = registrar
         self._referring = referring
+        self._overload = overload
         self._clock = clock
         self._tell = tell
         self._proxy = proxy
@@ -102,6 +105,9 @@ class Steps:
         answer = self._authenticate(incoming, endpoint)
         if answer is not None or endpoint is None:
             return answer
+        flow = incoming.flow
+        if not flow.reliable:
+            self._overload.proven.add(flow.host, flow.port, incoming.received_at)
         return self._dispatch(incoming, endpoint)
 
     def _authenticate(self, incoming: RequestReceived, endpoint: SipEndpointSettings | None) -> Answer | None:

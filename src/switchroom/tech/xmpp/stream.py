@@ -264,7 +264,9 @@ class Stream(BaseXMPP):
         kind, stanza_id = element.get("type"), element.get("id", "")
         sender, to = element.get("from", ""), element.get("to", "")
         if kind in ("result", "error"):
-            self.watcher.answered(self, stanza_id)
+            # Questions are for the server, or a component's own for itself; it writes who sends (RFC 6120 8.1.2.1).
+            if sender in ("", self.boundjid.domain, self.boundjid.bare, self.boundjid.full):
+                self.watcher.answered(self, stanza_id)
         elif kind not in ("get", "set"):
             return
         elif self.is_component and stanza_id == self._question and sender == to == self.boundjid.domain:

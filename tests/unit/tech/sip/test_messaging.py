@@ -337,6 +337,9 @@ async def test_a_text_that_can_not_be_kept_is_answered_at_once(error: Exception,
         async def send_to(self, *given: object, **named: object) -> TextMessage:
             raise error
 
+        async def note(self, *given: object) -> bool:
+            raise error
+
         def keeps(self, endpoint: EndpointId) -> bool:
             return False
 

@@ -119,6 +119,28 @@ async def test_stanzas_reach_who_watches() -> None:
         assert len(recorder.presences) == 1
 
 
+@pytest.mark.parametrize(
+    ("accept", "make", "own"),
+    [
+        (Connection.accept_client, client, "localhost"),
+        (Connection.accept_component, component, "sip.localhost"),
+    ],
+)
+async def test_nobody_else_answers_for_the_server(accept: Script, make: Callable[..., Any], own: str) -> None:
+    """The numbers of questions are easily guessed, and an answer says that texts have arrived."""
+
+    async def script(connection: Connection) -> None:
+        await accept(connection)
+        for number in range(20):
+            for sender in ("mallory@h/x", "h", f"mallory@{own}", f"{own}.h"):
+                connection.send(f"<iq type='result' id='sr-{number}' from='{sender}'/>")
+        connection.send(f"<iq type='result' id='q1' from='{own}'/><iq type='error' id='q2'/>")
+
+    async with connected(script, make=make) as (_, recorder, _server):
+        await until(lambda: recorder.answers[-2:] == ["q1", "q2"], "answers")
+        assert [answer for answer in recorder.answers if answer.startswith("sr-")] == []
+
+
 # ---- what is answered
 
 

@@ -8,8 +8,8 @@ help: ## show this list
 run: .venv/run.stamp ## install what is needed and start the demo: a server and two phones
 	@exec .venv/bin/switchroom demo
 
-test: .venv/dev.stamp ## install what tests need, then run every check and every test
-	@.ci/peers sipp:sip-tester baresip:baresip-core iaxmodem:iaxmodem tshark:tshark openssl:openssl node:nodejs npm:npm prosody:prosody chromium:chromium kamailio:kamailio && tests/clients/install && .ci/check && .venv/bin/pytest
+test: .venv/dev.stamp ## install what tests need, then run every check, make the documentation, and run every test
+	@.ci/peers sipp:sip-tester baresip:baresip-core iaxmodem:iaxmodem tshark:tshark openssl:openssl curl:curl node:nodejs npm:npm prosody:prosody chromium:chromium kamailio:kamailio && tests/clients/install && .ci/check && .ci/docs && .venv/bin/pytest
 
 check: .venv/dev.stamp ## run the linters and the type checker only
 	@.ci/check

@@ -21,7 +21,7 @@ version = release = __version__
 
 extensions = ["myst_parser"]
 root_doc = "docs/index"
-include_patterns = ["*.md", "docs/*.md", "docs/*/*.md", "bench/README.md"]
+include_patterns = ["*.md", "docs/*.md", "docs/*/*.md", "bench/README.md", "examples/*/README.md"]
 exclude_patterns = [".*", "build", "dist", "src", "tests"]
 #: Every reference is looked up, and one that leads nowhere ends `make docs`.
 nitpicky = True
@@ -29,7 +29,8 @@ myst_heading_anchors = 4
 
 html_theme = "furo"
 html_title = f"Switchroom {release}"
-html_static_path: list[str] = []
+html_static_path = ["static"]
+html_css_files = ["tables.css"]
 html_additional_pages = {"index": "start.html"}
 templates_path = ["templates"]
 html_theme_options = {"navigation_with_keys": True}

@@ -264,7 +264,9 @@ async def test_a_phone_that_only_rings_is_not_referred_in_its_early_dialog() -> 
 
 async def test_the_dialog_of_one_referral_is_no_way_for_another() -> None:
     _, alice, bob = await talkers()
-    text = alice._outside("REFER", f"sip:bob@{SERVER}", "bob", f"Refer-To: <sip:alice@{SERVER}>\nContact: <{alice.contact}>\n")
+    text = alice._outside(
+        "REFER", f"sip:bob@{SERVER}", "bob", f"Refer-To: <sip:alice@{SERVER}>\nContact: <{alice.contact}>\n"
+    )
     sent = alice._proven(text)
     first = bob.got("REFER")
     referred = bob.answer(first, 202)
@@ -280,7 +282,9 @@ async def test_the_dialog_of_one_referral_is_no_way_for_another() -> None:
 
 async def test_who_is_referred_does_not_lead_the_referral_elsewhere() -> None:
     """Calls may be redirected where the administrator says so; a referral was judged for one phone."""
-    x = await exchange("alice", "carol", endpoints=[phone("bob", follow_redirect_methods=("invite",))], aors=[aor("bob")])
+    x = await exchange(
+        "alice", "carol", endpoints=[phone("bob", follow_redirect_methods=("invite",))], aors=[aor("bob")]
+    )
     alice, bob, carol = (at(x, name, f"192.0.2.1{n}:5060") for n, name in enumerate(("alice", "bob", "carol")))
     refer_to = f"Refer-To: <sip:alice@{SERVER}>\nContact: <{alice.contact}>\n"
     alice._proven(alice._outside("REFER", f"sip:bob@{SERVER}", "bob", refer_to))

@@ -1,4 +1,6 @@
-"""A pjsua2 phone without sound, for a process of its own: ``pjsua2_phone.py NAME PASSWORD HOST:PORT TRANSPORT [srtp|""] [proxy]``.
+"""A pjsua2 phone without sound, for a process of its own: ``pjsua2_phone.py NAME PASSWORD HOST:PORT TRANSPORT [srtp]``,
+or with a proxy ``NAME PASSWORD HOST:PORT TRANSPORT "" proxy``.
+
 With ``srtp`` it takes encrypted media (RFC 4568) and no other; with ``proxy`` everything it sends goes to its server.
 
 Tells what happens as JSON lines on standard output: ``["registered", STATUS]``, ``["message", FROM, TYPE, BODY]``,

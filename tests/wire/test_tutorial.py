@@ -67,10 +67,10 @@ def steps(page: str) -> Iterator[Step]:
 class Reader:
     """Somebody who copies what a page shows, in a folder that has what the project's folder has."""
 
-    def __init__(self, folder: Path, request: pytest.FixtureRequest, closing: AsyncExitStack) -> None:
+    def __init__(self, folder: Path, closing: AsyncExitStack) -> None:
+        """``closing`` closes all terminals."""
         self.folder = folder
         self.http, self.sip = free_port(), free_port()
-        self._request = request
         self._closing = closing
         self._exports: list[str] = []
         self._terminals: dict[str, tuple[AsyncExitStack, Program]] = {}
@@ -125,25 +125,18 @@ class Reader:
     async def _keeps_running(self, name: str, text: str) -> None:
         if name in self._terminals:
             await self._ends(name)
-        command = text.replace(
-            "make run", f"exec .venv/bin/switchroom demo --http-port {self.http} --sip-port {self.sip}"
-        )
-        kind = next(kind for kind in _UP if kind in text)
-        need_program(text.split()[0] if kind == "baresip" else "bash", self._request)
+        demo = f".venv/bin/switchroom demo --http-port {self.http} --sip-port {self.sip}"
+        command = f"cd '{self.folder}' && exec {text.replace('make run', demo)}"
+        # The phone reads keys, which takes a terminal.
+        terminal = ("script", "--quiet", "--flush", "--command", command, "/dev/null")
+        words = terminal if name == "phone" else ("bash", "-c", command)
+        folder = self.folder / "terminals" / name
+        folder.mkdir(parents=True, exist_ok=True)
         closing = AsyncExitStack()
-        folder = self.folder / name if kind != "baresip" else self.folder / "terminal"
-        folder.mkdir(exist_ok=True)
-        script = f"cd '{self.folder}' && exec {command.removeprefix('exec ')}"
-        # A terminal, because a phone reads keys.
-        words = (
-            ("script", "--quiet", "--flush", "--command", script, "/dev/null")
-            if kind == "baresip"
-            else ("bash", "-c", script)
-        )
         running = await closing.enter_async_context(program(*words, folder=folder, env=self._environment()))
         self._closing.push_async_callback(closing.aclose)
         self._terminals[name] = closing, running
-        await running.says(_UP[kind])
+        await running.says(next(sign for command, sign in _UP.items() if command in text))
 
     async def _ends(self, name: str) -> None:
         """Control-C."""
@@ -172,7 +165,7 @@ async def test_the_tutorial(tmp_path: Path, request: pytest.FixtureRequest) -> N
     browser = need_program("chromium", request)
     async with AsyncExitStack() as closing:
         (tmp_path / "project").mkdir()
-        reader = Reader(tmp_path / "project", request, closing)
+        reader = Reader(tmp_path / "project", closing)
         tab = await closing.enter_async_context(chromium(browser, tmp_path / "browser"))
         done = [await follows(step, reader, tab) for step in steps("docs/tutorial.md")]
         assert "browser: read" in done
@@ -226,11 +219,11 @@ async def reads(reader: Reader, tab: Tab) -> None:
 BROWSER: dict[str, Callable[[Reader, Tab], Awaitable[None]]] = {"register": registers, "write": writes, "read": reads}
 
 
-async def test_the_front_page(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+async def test_the_front_page(tmp_path: Path) -> None:
     shown = list(steps("README.md"))
     assert shown[0].text.splitlines()[-1] == "make run"
     async with AsyncExitStack() as closing:
-        reader = Reader(tmp_path, request, closing)
+        reader = Reader(tmp_path, closing)
         for step in shown:
             await reader.copies(step)
         assert (tmp_path / "state" / "switchroom.db").exists()

@@ -206,4 +206,5 @@ def delivery_line(delivery: dict[str, Any]) -> str:
     attempts = delivery["attempts"]
     tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
     answer = answered(delivery) or "no answer yet"
-    return f"{printable(delivery['contact'])}: {delivery['state']}, {answer}, {tries}"
+    told = f", {printable(told)} by the device" if (told := delivery.get("notification")) else ""
+    return f"{printable(delivery['contact'])}: {delivery['state']}, {answer}, {tries}{told}"

@@ -13,6 +13,7 @@ from switchroom.core.messages import MessageTerms
 from switchroom.core.storage import StoreUnavailable
 from switchroom.model.endpoint import ContactStatus, EndpointId
 from switchroom.model.errors import Conflict, EndpointNotFound, Full, InvalidParameter, MessageNotFound
+from switchroom.model.message import Notification
 from switchroom.model.record import MessageState
 
 ONE = "sip:bob@192.0.2.1"
@@ -544,6 +545,22 @@ async def test_search_shows_what_is_true_now() -> None:
     assert await ids(state=MessageState.QUEUED) == ["m3"]
     assert await ids(state=MessageState.QUEUED, limit=1) == ["m3"]
     assert await ids(state=MessageState.DELIVERED) == ["m1"]
+
+
+async def test_what_a_device_tells_is_kept() -> None:
+    w = await world(ONE, TWO)
+    record = await w.send()
+    await w.answer(200, contact=ONE)
+    await w.answer(200, contact=TWO)
+    who = EndpointId(record.technology, record.endpoint)
+    assert await w.messages.note(record.id, who, TWO, Notification.DISPLAYED)
+    assert await w.messages.note(record.id, who, "elsewhere", Notification.DELIVERED)
+    committed = w.journal.committed(record.id)
+    assert committed is not None
+    # Who speaks from elsewhere is taken for who spoke before; what was displayed stays so.
+    assert [d.notification for d in committed.deliveries] == [None, Notification.DISPLAYED]
+    assert not await w.messages.note(record.id, EndpointId(record.technology, "carol"), ONE, Notification.DELIVERED)
+    assert not await w.messages.note("unknown", who, ONE, Notification.DELIVERED)
 
 
 async def test_finished_ones_are_forgotten_after_a_while() -> None:

@@ -25,6 +25,9 @@ COMPOSING_LIFE = 120
 #: bytes each. The oldest is forgotten: then its notification passes, and is not kept with the text.
 MAX_ASKED = 10_000
 
+#: Characters of such a name that is remembered: RFC 5438 6.3 wants 64 random bits, and programs write UUIDs.
+MAX_ASKED_NAME = 255
+
 #: Request-URI, headers and body that fit a UDP datagram together with what is added when they are sent, in bytes.
 MAX_DATAGRAM = 65_000
 
@@ -98,6 +101,10 @@ MAX_CALLS = 10_000
 
 #: Dialogs that one INVITE may make (RFC 3261 12.1): forks of forks, as many as the breadth allows.
 MAX_LEGS = 60
+
+#: Characters of a Contact, and of a route set, that are kept with a party of a call: all parameters of real phones, and
+#: a dozen proxies. With longer ones ten thousand calls would be hundreds of megabytes.
+MAX_LEG_TEXT = 2_048
 
 #: Branches that a request may still fork into (RFC 5393 5.3.3.1).
 MAX_BREADTH = 60

@@ -24,7 +24,7 @@ from switchroom.tech.sip.answer import ALLOW, Answer
 from switchroom.tech.sip.content import COMPOSING, NOTHING, PLAIN, Content, read_content, unwrapped
 from switchroom.tech.sip.directory import Directory
 from switchroom.tech.sip.driver import Driver
-from switchroom.tech.sip.limits import COMPOSING_LIFE, MAX_ASKED, MAX_TEXT
+from switchroom.tech.sip.limits import COMPOSING_LIFE, MAX_ASKED, MAX_ASKED_NAME, MAX_TEXT
 from switchroom.tech.sip.names import CONTROL
 from switchroom.tech.sip.proxy.targets import Targets
 from switchroom.tech.sip.transports import host_port
@@ -185,7 +185,10 @@ class Switching:
         self, uri: Uri, *, readable: bool, proven: bool
     ) -> tuple[SipEndpointSettings | None, Address | None, str]:
         """The endpoint here that a URI names; whom the text goes to, None when nobody can take it now; and where there,
-        if the URI names one of its devices (RFC 5627) or a number behind a trunk. Raises SipError 403: not for this one.
+        if the URI names one of its devices (RFC 5627) or a number behind a trunk.
+
+        Raises:
+            SipError: 403: a trunk, and not for this sender.
         """
         user = uri.unescaped_user
         device = self._driver.names.device(uri) if uri.param("gr") is not None else None
@@ -297,6 +300,8 @@ class Switching:
 
     def _remember(self, recipient: EndpointId, name: str, message_id: str) -> None:
         """By the name its sender gave a text, its recipient will speak of it."""
+        if len(name) > MAX_ASKED_NAME:
+            return
         self._asked[recipient, name] = message_id
         if len(self._asked) > MAX_ASKED:
             self._asked.popitem(last=False)

@@ -11,7 +11,7 @@ from switchroom.model.errors import InvalidParameter
 from switchroom.model.events import EndpointEvent, Event, TextMessageReceived, TextMessageStatusChange
 from switchroom.model.message import Notification
 from switchroom.model.record import MessageRecord
-from switchroom.tech.sip.limits import MAX_ASKED
+from switchroom.tech.sip.limits import MAX_ASKED, MAX_ASKED_NAME
 from switchroom.wire.sip import cpim, imdn
 from switchroom.wire.sip.flow import Flow
 
@@ -298,6 +298,14 @@ async def test_names_of_texts_are_remembered_within_bounds(monkeypatch: pytest.M
         there, _ = await w.sends("alice", "bob", "message/cpim", enclosed("hi", message_id=name))
         w.receive(reply(there), BOB)
     assert len(w.sip._switching._asked) == 1
+
+
+async def test_names_of_texts_that_are_none_are_not_remembered() -> None:
+    """Ten thousand of them, each as long as a text may be, would fill the memory; the text passes."""
+    w = await world()
+    there, _ = await w.sends("alice", "bob", "message/cpim", enclosed("hi", message_id="x" * (MAX_ASKED_NAME + 1)))
+    assert there.request.method == "MESSAGE"
+    assert not w.sip._switching._asked
 
 
 async def test_while_nothing_can_be_kept_the_phone_may_try_again() -> None:

@@ -289,6 +289,36 @@ async def test_a_text_to_an_endpoint_is_switched_whatever_its_type() -> None:
     assert (passed.request.first("from") or "").startswith("<sip:carol@192.0.2.1>;tag=")
 
 
+async def test_a_text_to_a_number_behind_a_trunk() -> None:
+    w = await world()
+    text = request(
+        "MESSAGE", "alice", target="sip:+4930@192.0.2.6:5094;x=y", extra="Content-Type: text/html\n", body="hi"
+    )
+    (challenge,) = w.receive(text)
+    w.receive(authorized(text, challenge.response, "alice"))
+    await asyncio.sleep(0)
+    passed, answer = w.sent()
+    assert answer.response.status == 202
+    assert (passed.to, passed.request.target) == (("192.0.2.6", 5094), "sip:+4930@192.0.2.6:5094")
+
+
+async def test_who_shows_no_password_sends_to_no_trunk() -> None:
+    w = await world()
+    text = text_from("carol", extra="X-Carol: yes\nContent-Type: text/plain\n")
+    (answer,) = w.receive(text.replace("MESSAGE sip:support@192.0.2.1", "MESSAGE sip:+4930@192.0.2.6:5094"))
+    assert answer.response.status == 403
+    assert not w.sent()
+
+
+@pytest.mark.parametrize("host", ["192.0.2.6:5095", "192.0.2.7"])
+async def test_elsewhere_is_no_trunk(host: str) -> None:
+    w = await world()
+    text = request("MESSAGE", "alice", target=f"sip:+4930@{host}", extra="Content-Type: text/plain\n", body="hi")
+    (challenge,) = w.receive(text)
+    (answer,) = w.receive(authorized(text, challenge.response, "alice"))
+    assert answer.response.status == 404
+
+
 async def test_a_text_inside_a_dialog_that_is_none_is_refused() -> None:
     w = await world()
     w.ear.wants = True

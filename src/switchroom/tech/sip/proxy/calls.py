@@ -186,7 +186,7 @@ class Calls:
             early = next((leg for leg in call.legs.values() if not leg.confirmed), None)
             if early is None:
                 return None
-            del call.legs[early.tag]
+            self._drop(call, early)
         leg = call.legs[tag] = Leg(endpoint, tag, flow, now)
         self._tie(call, flow)
         return leg
@@ -205,7 +205,9 @@ class Calls:
         if leg.confirmed or leg.tag in call.hung_up or len(call.hung_up) >= MAX_LEGS:
             return
         if call.state is CallState.ENDED:
+            call.state = CallState.EARLY
             self.open(call)
+            self._tie(call, leg.flow)
         leg.confirmed = True
         call.state = CallState.CONFIRMED
         self.confirmed()
@@ -223,18 +225,23 @@ class Calls:
 
     def hang_up(self, call: Call, leg: Leg) -> None:
         """The dialog with one called party is over; the call, when it was the last one."""
-        if call.legs.pop(leg.tag, None) is None:
+        if leg.tag not in call.legs:
             return
+        self._drop(call, leg)
         if len(call.hung_up) < MAX_LEGS:
             call.hung_up.add(leg.tag)
-        if not any(other.flow == leg.flow for other in (call.caller, *call.legs.values())):
-            self._untie(call, leg.flow)
         self.silence(call, leg.endpoint.name)
         self.settle(call)
 
     def settle(self, call: Call) -> None:
-        """The call is over when nobody is asked any more and nobody has answered."""
-        if not call.pending and not call.confirmed_legs:
+        """The call is over when nobody is asked any more and nobody has answered. When nobody is asked any more, early
+        dialogs are over in any case (RFC 3261 12.3).
+        """
+        if call.pending:
+            return
+        for leg in [leg for leg in call.legs.values() if not leg.confirmed]:
+            self._drop(call, leg)
+        if not call.legs:
             self.end(call)
 
     def end(self, call: Call) -> None:
@@ -269,8 +276,14 @@ class Calls:
         """The calls of which a party is on this connection."""
         return list(self._by_flow.get(flow, ()))
 
+    def _drop(self, call: Call, leg: Leg) -> None:
+        """A called party is none any more; others may be on the same connection."""
+        del call.legs[leg.tag]
+        if all(other.flow != leg.flow for other in (call.caller, *call.legs.values())):
+            self._untie(call, leg.flow)
+
     def _tie(self, call: Call, flow: Flow) -> None:
-        if flow.reliable:
+        if flow.reliable and call.state is not CallState.ENDED:
             self._by_flow.setdefault(flow, set()).add(call)
 
     def _untie(self, call: Call, flow: Flow) -> None:

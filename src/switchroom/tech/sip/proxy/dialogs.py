@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from switchroom.tech.sip.exchange import Outcome
+from switchroom.tech.sip.limits import MAX_LEG_TEXT
 from switchroom.tech.sip.proxy.branch import Branch
 from switchroom.tech.sip.proxy.calls import Call, Calls, CallState, Leg
 from switchroom.tech.sip.proxy.context import Means, ResponseContext
@@ -119,8 +120,11 @@ class DialogContext(ResponseContext):
 
 
 def contact_of(message: Message) -> str:
-    """Its Contact as written; empty when there is none. One that makes a dialog has one alone (RFC 3261 8.1.1.8)."""
-    return message.first("contact") or ""
+    """Its Contact as written; empty when there is none, or one too long to keep: then the party is where it speaks
+    from. One that makes a dialog has one alone (RFC 3261 8.1.1.8).
+    """
+    written = message.first("contact") or ""
+    return written if len(written) <= MAX_LEG_TEXT else ""
 
 
 def note_session(call: Call, response: Response) -> None:
@@ -155,7 +159,8 @@ def _beyond(response: Response, token: str) -> tuple[str, ...]:
         return ()
     # Not parsed: each is another, and would push out of the caches what comes again.
     ours = next((at for at, value in enumerate(routes) if f":{token}@" in value), 0)
-    return tuple(reversed(routes[:ours]))
+    beyond = tuple(reversed(routes[:ours]))
+    return beyond if sum(map(len, beyond)) <= MAX_LEG_TEXT else ()
 
 
 def _ends_subscription(call: Call, request: Message) -> bool:

@@ -21,7 +21,7 @@ from switchroom.tech.sip.answer import Answer
 from switchroom.tech.sip.directory import Directory
 from switchroom.tech.sip.driver import Driver
 from switchroom.tech.sip.exchange import Exchanges, NextHop, Outcome
-from switchroom.tech.sip.limits import MAX_REDIRECT_CONTACTS, RETRY_AFTER
+from switchroom.tech.sip.limits import MAX_LEG_TEXT, MAX_REDIRECT_CONTACTS, RETRY_AFTER
 from switchroom.tech.sip.names import Target, qvalue, request_uri
 from switchroom.tech.sip.outbound import is_direct
 from switchroom.tech.sip.proxy.branch import Branch, Header, Record
@@ -177,6 +177,8 @@ class Proxy:
         caller = Leg(endpoint, request.from_.tag or "", flow, incoming.received_at)
         caller.contact = contact_of(request)
         caller.routes = tuple(request.all("record-route"))
+        if sum(map(len, caller.routes)) > MAX_LEG_TEXT:
+            raise SipError(400, "Record-Route Too Long")
         caller.direct = is_direct(incoming)
         caller.follows_contact = self._directory.by_source(flow.host, flow.port) == endpoint.name
         caller.cseq = request.cseq.number

@@ -6,7 +6,7 @@ import pytest
 
 from support.call_world import SDP, Exchange, Phone, at, exchange, routes_to_us, talk
 from support.sip_world import SERVER
-from switchroom.tech.sip.limits import MAX_LEGS
+from switchroom.tech.sip.limits import MAX_LEG_TEXT, MAX_LEGS
 
 
 async def pair() -> tuple[Exchange, Phone, Phone]:
@@ -168,6 +168,84 @@ async def test_dialogs_that_were_ended_are_remembered_up_to_a_bound() -> None:
         alice.take()
     (call,) = x.world.sip.calls
     assert len(call.hung_up) == MAX_LEGS
+
+
+async def test_what_is_kept_of_a_party_has_a_bound() -> None:
+    """Ten thousand calls, each with all the Record-Routes and the Contact that fit a packet, would fill the memory."""
+    x, alice, bob = await pair()
+    proxies = ", ".join(f"<sip:p{n}.example.com;lr>" for n in range(MAX_LEG_TEXT // 20))
+    alice.invite("bob", extra=f"Record-Route: {proxies}\n")
+    assert alice.statuses()[-1] == 400
+    alice.contact = f"sip:alice@192.0.2.10:5060;x={'x' * MAX_LEG_TEXT}"
+    alice.invite("bob")
+    invite = bob.got("INVITE")
+    bob.contact = f"sip:bob@192.0.2.20:5062;x={'x' * MAX_LEG_TEXT}"
+    r = invite.request
+    vias = "".join(f"Via: {via}\n" for via in r.lines("via"))
+    raw = (
+        f"SIP/2.0 200 OK\n{vias}Record-Route: {proxies}, {r.first('record-route')}\nFrom: {r.first('from')}\n"
+        f"To: {r.first('to')};tag=b\nCall-ID: {r.call_id}\nCSeq: {r.cseq}\nContact: <{bob.contact}>\n\n"
+    )
+    bob.answer(invite, 200, raw=raw)
+    (call,) = x.world.sip.calls
+    assert [leg.tag for leg in call.confirmed_legs] == ["b"]
+    assert all(leg.contact == "" and leg.routes == () for leg in (call.caller, *call.legs.values()))
+
+
+async def test_early_dialogs_end_with_the_last_branch() -> None:
+    """RFC 3261 12.3: a phone that lost the call, or refused it, has no dialog with the caller any more."""
+    x = await exchange("alice", "bob")
+    alice, bob = at(x, "alice", "192.0.2.10:5060"), at(x, "bob", "192.0.2.20:5060")
+    other = at(x, "bob", "192.0.2.21:5060")
+    dialling = alice.invite("bob")
+    lost = other.answer(other.got("INVITE"), 180)
+    bob.answer(bob.got("INVITE"), 200)
+    other.answer(other.got("INVITE"), 487)
+    alice.take()
+    lost.send("INFO")
+    assert alice.take() == []
+    assert other.statuses()[-1] in (401, 481)
+    (call,) = x.world.sip.calls
+    assert [leg.tag for leg in call.legs.values()] == ["bob.192.0.2.20.5060"]
+    assert dialling.cseq == 2
+
+
+@pytest.mark.parametrize("end", [200, 486])
+async def test_a_dialog_that_was_forgotten_for_newer_ones_holds_no_connection(end: int) -> None:
+    x = await exchange("alice", "bob")
+    x.listen("tcp", 5060)
+    alice = at(x, "alice", "192.0.2.10:5060")
+    one, other = (at(x, "bob", f"192.0.2.2{n}:3300{n}", transport="tcp") for n in range(2))
+    dialling = alice.invite("bob")
+    one.answer(one.got("INVITE"), 180)
+    for n in range(MAX_LEGS):
+        other.answer(other.got("INVITE"), 180, tag=f"t{n}")
+    alice.take()
+    other.answer(other.got("INVITE"), end)
+    one.answer(one.got("INVITE"), 487)
+    if end == 200:
+        dialling.learn(alice.got(200).response).send("BYE")
+        other.answer(other.got("BYE"), 200)
+    assert (x.calls, x.world.sip.calls.on_flow(one.flow), x.world.sip.calls.on_flow(other.flow)) == (0, [], [])
+
+
+async def test_another_fork_that_answers_when_the_call_is_over_is_a_call_again() -> None:
+    x = await exchange("alice", "bob")
+    x.listen("tcp", 5060)
+    alice, bob = at(x, "alice", "192.0.2.10:5060"), at(x, "bob", "192.0.2.20:33000", transport="tcp")
+    dialling = alice.invite("bob")
+    invite = bob.got("INVITE")
+    for tag in ("one", "two"):
+        bob.answer(invite, 200, tag=tag)
+        talking = dialling.learn(alice.got(200).response)
+        talking.send("ACK")
+        assert x.world.sip.calls.on_flow(bob.flow) == list(x.world.sip.calls)
+        assert (x.calls, x.channels("alice"), x.channels("bob")) == (1, 1, 1)
+        talking.send("BYE")
+        bob.answer(bob.got("BYE"), 200)
+        assert (x.calls, x.channels("alice"), x.channels("bob")) == (0, 0, 0)
+    x.pass_time(100)
+    assert x.world.sip.calls.on_flow(bob.flow) == []
 
 
 async def test_a_481_ends_the_dialog() -> None:

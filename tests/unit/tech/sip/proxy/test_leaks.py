@@ -31,7 +31,7 @@ class Chance:
         dialling = self.alice.invite("bob")
         said: dict[str, Dialog] = {}
         for _ in range(self.random.randrange(1, 12)):
-            deed = self.random.choice(["answer", "answer", "answer", "cancel", "ack", "within", "within", "bye", "wait"])
+            deed = self.random.choice([*["answer", "ack", "within"] * 2, "answer", "cancel", "bye", "wait"])
             if deed == "answer":
                 self._answer()
             elif deed == "cancel":
@@ -55,7 +55,7 @@ class Chance:
         if not asked:
             return
         sent = self.random.choice(asked)
-        status = self.random.choice(_STATUSES) if sent.request.method == "INVITE" else self.random.choice([200, 481, 500])
+        status = self.random.choice(_STATUSES if sent.request.method == "INVITE" else [200, 481, 500])
         tag = f"{phone.flow.port}-{self.random.randrange(2)}"
         phone.answer(sent, status, tag=tag, body=SDP if status == 200 else "")
 

@@ -322,7 +322,8 @@ def authorized(text: str, challenge: Response, user: str, password: str = "") ->
     ha1 = _md5(f"{user}:{params['realm']}:{password or user + 'pw'}")
     response = _md5(f"{ha1}:{params['nonce']}:00000001:abc:auth:{_md5(f'{method}:{uri}')}")
     header = (
-        f'{"Proxy-" if proxy else ""}Authorization: Digest username="{user}", realm="{params["realm"]}", nonce="{params["nonce"]}", '
+        f'{"Proxy-" if proxy else ""}Authorization: Digest username="{user}", realm="{params["realm"]}", '
+        f'nonce="{params["nonce"]}", '
         f'uri="{uri}", response="{response}", algorithm=MD5, qop=auth, nc=00000001, cnonce="abc", '
         f'opaque="{params.get("opaque", "")}"'
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from support.call_world import at, exchange
 from switchroom.tech.sip.limits import TIMER_C
 from transcripts.call_ladder import Ladder
@@ -9,7 +11,7 @@ from transcripts.call_ladder import Ladder
 BROWSER = "sip:5rq8@df7jal23ls0d.invalid;transport=ws"
 
 
-async def office(**more: object) -> Ladder:
+async def office(**more: Any) -> Ladder:
     """alice, and bob with a desk phone and a mobile one, which registered last."""
     x = await exchange("alice", "bob", **more)
     alice, desk = at(x, "alice", "192.0.2.10:5060"), at(x, "bob", "192.0.2.20:5060")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from support.sip_world import SERVER, aor, phone
 from switchroom.tech.sip.limits import TIMER_C
 
 
-async def trio(**more: object) -> tuple[Exchange, Phone, Phone, Phone]:
+async def trio(**more: Any) -> tuple[Exchange, Phone, Phone, Phone]:
     """alice, and two phones of bob."""
     x = await exchange("alice", "bob", **more)
     alice, desk = at(x, "alice", "192.0.2.10:5060"), at(x, "bob", "192.0.2.20:5060")

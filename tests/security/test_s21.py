@@ -50,6 +50,32 @@ async def test_calls_of_an_endpoint_that_floods_are_bounded(monkeypatch: pytest.
     assert alice.statuses() == [100]
 
 
+async def test_one_endpoint_does_not_take_the_place_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "MAX_CALLS_OF_ONE", 5)
+    x = await exchange("alice", "bob", "carol")
+    alice, bob = at(x, "alice", "192.0.2.10:5060"), at(x, "bob", "192.0.2.20:5060")
+    carol = at(x, "carol", "192.0.2.30:5060")
+    for _ in range(8):
+        alice.invite("bob")
+    assert x.calls == 5
+    assert alice.got(503).response.first("retry-after") == str(limits.RETRY_AFTER)
+    carol.invite("bob")
+    assert carol.statuses() == [100]
+    assert bob.methods().count("INVITE") == 6
+
+
+async def test_large_requests_are_bounded_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_transactions, "MAX_OPEN_BYTES", 20_000)
+    x = await exchange("bob", "alice")
+    alice, bob = at(x, "alice", "192.0.2.10:5060"), at(x, "bob", "192.0.2.20:5060")
+    for _ in range(10):
+        alice.invite("bob", body="v=0\r\n" * 1_000)
+    assert 3 <= bob.methods().count("INVITE") <= 5
+    assert alice.got(503).response.first("retry-after")
+    x.pass_time(300)
+    assert x.world.sip._stack._servers._open_bytes == 0
+
+
 async def test_a_full_table_of_transactions_refuses_what_is_new_and_keeps_what_is_under_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

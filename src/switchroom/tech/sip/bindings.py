@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import msgspec
+import structlog
 
 from switchroom.core.ports import Clock
 from switchroom.core.storage import ContactStore, StoreUnavailable
@@ -17,6 +18,8 @@ from switchroom.model.endpoint import Contact
 from switchroom.model.settings import AorSettings
 from switchroom.tech.sip.transports import Listener
 from switchroom.wire.sip.flow import Flow
+
+log = structlog.get_logger(__name__)
 
 
 class Bindings:
@@ -46,7 +49,10 @@ class Bindings:
                 with suppress(StoreUnavailable):
                     await self._store.confirm()
                 for then in waiting:
-                    then()
+                    try:
+                        then()
+                    except Exception:
+                        log.exception("an answer was not sent")
         finally:
             self._confirming = None
 

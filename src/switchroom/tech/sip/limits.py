@@ -99,6 +99,9 @@ ACK_LIFE = 32.0
 #: Calls at a time, ringing ones included: some 5 KB each, and far more than media could flow for on one site.
 MAX_CALLS = 10_000
 
+#: Calls of one endpoint at a time, so that one account can not take the place of all others; a busy trunk has fewer.
+MAX_CALLS_OF_ONE = 1_000
+
 #: Dialogs that one INVITE may make (RFC 3261 12.1): forks of forks, as many as the breadth allows.
 MAX_LEGS = 60
 

@@ -15,6 +15,7 @@ from switchroom.wire.sip.outbox import Outbox
 from switchroom.wire.sip.table_limits import (
     MAX_AMPLIFICATION,
     MAX_ANSWERED_BYTES,
+    MAX_OPEN_BYTES,
     MAX_OPEN_TRANSACTIONS,
     RETRY_AFTER_SECONDS,
 )
@@ -49,6 +50,8 @@ class ServerTransactions:
         self._secret = blake2s(secret).digest()
         self._serial = 0
         self._open: dict[str, ServerTransaction] = {}
+        #: Bytes of the requests in it.
+        self._open_bytes = 0
         #: Completed, non-INVITE: answers that are repeated for Timer J. And for as long, INVITEs that are over.
         self._answered: Lingering[_Answer] = Lingering(durations.lives[Input.TIMER_J], MAX_SERVER_TRANSACTIONS)
         self._answered_bytes = 0
@@ -84,7 +87,7 @@ class ServerTransactions:
             if cancels not in self._open:
                 cancels = ""
         incoming = RequestReceived(request, flow, key, now, cancels, size)
-        if len(self._open) >= MAX_OPEN_TRANSACTIONS and not cancels:
+        if (len(self._open) >= MAX_OPEN_TRANSACTIONS or self._open_bytes >= MAX_OPEN_BYTES) and not cancels:
             self._outbox.counters["shed"] += 1
             self.respond(
                 incoming, 503, "", [("Retry-After", str(RETRY_AFTER_SECONDS))], b"", now=now, stateless=True, to_tag=""
@@ -223,6 +226,7 @@ class ServerTransactions:
         # Serials of servers are negative, so that no two transactions in the heap have the same.
         transaction = ServerTransaction(machine, -self._serial, incoming)
         self._open[incoming.transaction] = transaction
+        self._open_bytes += incoming.size
         self._timers.start(transaction, now)
         return transaction
 
@@ -246,12 +250,16 @@ class ServerTransactions:
     def _settle(self, transaction: ServerTransaction, now: float) -> None:
         """Files a transaction by the state it is in now."""
         if transaction.state is State.TERMINATED:
-            del self._open[transaction.key]
+            self._close(transaction)
             if transaction.machine is INVITE_SERVER:
                 self._evict(self._answered.add(transaction.key, _Answer(b"", transaction.flow), now))
         elif transaction.state is State.COMPLETED and transaction.machine.brief:
-            del self._open[transaction.key]
+            self._close(transaction)
             self._remember(transaction.key, transaction.data, transaction.flow, now)
+
+    def _close(self, transaction: ServerTransaction) -> None:
+        del self._open[transaction.key]
+        self._open_bytes -= transaction.incoming.size
 
     def _remember(self, key: str, data: bytes, flow: Flow, now: float) -> None:
         if flow.reliable:

@@ -13,6 +13,9 @@ MAX_COUNTED_NONCES: Final = 65_536
 #: Server transactions without a final answer, and INVITE ones until their end: each keeps its request, about 5 KB.
 MAX_OPEN_TRANSACTIONS: Final = 16_384
 
+#: Bytes of the requests that these keep: those of 64 KiB must not turn their number into a gigabyte.
+MAX_OPEN_BYTES: Final = 128 * 1024 * 1024
+
 #: Bytes of our requests that wait for an answer: texts of 64 KiB must not turn MAX_CLIENT_TRANSACTIONS into 4 GiB.
 MAX_CLIENT_BYTES: Final = 128 * 1024 * 1024
 

@@ -6,6 +6,7 @@ its own (forks make several). A request inside a dialog is looked up by Call-ID 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from enum import Enum
 from functools import lru_cache
@@ -13,7 +14,7 @@ from functools import lru_cache
 from switchroom.core.channels import Channels, ChannelState
 from switchroom.model.endpoint import EndpointId
 from switchroom.model.settings import SipEndpointSettings
-from switchroom.tech.sip.limits import CONTACTS_OF_CALLS, MAX_CALLS, MAX_LEGS
+from switchroom.tech.sip.limits import CONTACTS_OF_CALLS, MAX_CALLS, MAX_CALLS_OF_ONE, MAX_LEGS
 from switchroom.wire.sip.errors import SipError
 from switchroom.wire.sip.flow import Flow
 from switchroom.wire.sip.headers import parse_name_addr
@@ -141,6 +142,8 @@ class Calls:
         self._calls: dict[tuple[str, str], list[Call]] = {}
         self._by_flow: dict[Flow, set[Call]] = {}
         self._count = 0
+        #: Calls by the name of who makes them.
+        self._of: Counter[str] = Counter()
         #: Told of every call that is answered, and of every one that ends.
         self.confirmed: Callable[[], None] = lambda: None
         self.ended: Callable[[Call], None] = lambda call: None
@@ -152,13 +155,14 @@ class Calls:
         for calls in list(self._calls.values()):
             yield from list(calls)
 
-    @property
-    def full(self) -> bool:
-        return self._count >= MAX_CALLS
+    def full(self, caller: str) -> bool:
+        """Whether the endpoint can not make another call now."""
+        return self._count >= MAX_CALLS or self._of[caller] >= MAX_CALLS_OF_ONE
 
     def open(self, call: Call) -> None:
         self._calls.setdefault((call.call_id, call.caller.tag), []).append(call)
         self._count += 1
+        self._of[call.caller.endpoint.name] += 1
         self._tie(call, call.caller.flow)
 
     def find(self, request: Request) -> Iterator[tuple[Call, Leg, Leg]]:
@@ -254,6 +258,9 @@ class Calls:
         if not self._calls[key]:
             del self._calls[key]
         self._count -= 1
+        self._of[call.caller.endpoint.name] -= 1
+        if not self._of[call.caller.endpoint.name]:
+            del self._of[call.caller.endpoint.name]
         for leg in (call.caller, *call.legs.values()):
             self._untie(call, leg.flow)
         for channel in (call.channel, *call.channels.values()):

@@ -25,7 +25,7 @@ from switchroom.tech.sip.limits import MAX_LEG_TEXT, MAX_REDIRECT_CONTACTS, RETR
 from switchroom.tech.sip.names import Target, qvalue, request_uri
 from switchroom.tech.sip.outbound import is_direct
 from switchroom.tech.sip.proxy.branch import Branch, Header, Record
-from switchroom.tech.sip.proxy.calls import Call, Calls, Leg
+from switchroom.tech.sip.proxy.calls import Call, Calls, CallState, Leg
 from switchroom.tech.sip.proxy.context import Means, ResponseContext
 from switchroom.tech.sip.proxy.dialogs import CallContext, DialogContext, contact_of
 from switchroom.tech.sip.proxy.identity import asserted, withheld
@@ -128,7 +128,7 @@ class Proxy:
         breadth = breadth_of(request)
         if breadth < (1 if self._serial else len(targets)):
             return Answer(440)
-        if self.calls.full:
+        if self.calls.full(endpoint.name):
             return Answer(503, [("Retry-After", str(RETRY_AFTER))], stateless=True)
         ways = [(target, hop) for target in targets if (hop := self._way_to(target)) is not None]
         if not ways:
@@ -309,7 +309,8 @@ class Proxy:
         hop = self.ways.to(receiver)
         sender.heard = self._clock.monotonic()
         sender.cseq = max(sender.cseq, request.cseq.number)
-        if sender.flow != flow:
+        if sender.flow != flow and call.state is CallState.CONFIRMED:
+            # Not while phones ring: whoever of them does not answer knows as much as who does.
             self.calls.move(call, sender, flow)
         target = request.target
         if target not in receiver.contact and receiver.uri is not None and self._transports.names_us(request.uri):

@@ -27,7 +27,7 @@ Session-ID SIP-ETag SIP-If-Match Subject Subscription-State Supported Suppress-I
 Timestamp To Trigger-Consent Unsupported User-Agent User-to-User Via Warning WWW-Authenticate
 """
 COMPACT = ["f", "t", "v", "i", "m", "l", "k"]
-#: Charter ruling 2.
+#: docs/rulings.md 2.
 CORE = {
     "via", "from", "to", "call-id", "cseq", "contact", "route", "record-route", "max-forwards", "content-length",
     "allow", "supported", "require", "authorization", "user-agent", "proxy-authenticate", "proxy-authorization",

@@ -37,7 +37,8 @@ def _verdict(parser: int | None, trusted: int, why: str) -> Verdict:
 
 
 def _passed_on(why: str) -> Verdict:
-    return Verdict(ACCEPTED, frozenset({SILENCE}), why, passed_on=True)
+    """A call that rings on, or is 500 once it is known that the host of the phone has no address (RFC 3261 16.7)."""
+    return Verdict(ACCEPTED, frozenset({SILENCE, 500}), why, passed_on=True)
 
 
 VERDICTS = {

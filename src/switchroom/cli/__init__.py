@@ -37,8 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _execute(words: list[str]) -> int:
     folders = plain_run(words)
     if folders is not None:
-        # structlog loads it where it is there, to colour tracebacks: 5 MB for as long as the server runs.
-        sys.modules["rich"] = None  # type: ignore[assignment]
+        _load_structlog_alone()
         from switchroom.cli.run import run_server
 
         # Nothing that is read now ends before the server has started; it turns the collector on again.
@@ -60,6 +59,15 @@ def plain_run(words: list[str]) -> tuple[Path, Path | None] | None:
         return None
     state = options.get("--state")
     return Path(options["--config"]), Path(state) if state is not None else None
+
+
+def _load_structlog_alone() -> None:
+    """Without rich, which it loads where it is there, to colour tracebacks: 5 MB for as long as the server runs."""
+    if "structlog" not in sys.modules:
+        sys.modules["rich"] = None  # type: ignore[assignment]
+        import structlog  # noqa: F401
+
+        del sys.modules["rich"]
 
 
 def _interpret(words: list[str]) -> int:

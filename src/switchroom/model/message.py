@@ -100,7 +100,7 @@ class Referral(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReferralState(StrEnum):
-    """Charter section 3: ``/referrals/{id}``."""
+    """How far a referral got, see docs/referrals.md: what ``/referrals/{id}`` shows."""
 
     SENT = "sent"
     ACCEPTED = "accepted"

@@ -171,7 +171,7 @@ async def test_endpoints_that_can_not(edge: Edge, operation: str, path: str) -> 
 
 @pytest.mark.parametrize("text", ["hello", '"hello"', "[1]", '{"a', "5", "Zoë\n", "[" * 2000])
 async def test_raw_text_marked_json(edge: Edge, text: str) -> None:
-    """Charter ruling 3: the most used Node client sends a text so."""
+    """docs/rulings.md 3: the most used Node client sends a text so."""
     for path in ("sendMessage?to=pjsip:carol&from=x", "PJSIP/carol/sendMessage?from=x"):
         assert (await edge.ask("PUT", f"/ari/endpoints/{path}", body=text)).status == 202
     assert [message.body for message in edge.pjsip.messages] == [text, text]

@@ -52,7 +52,7 @@ class Messaging:
         self._fork = fork
 
     def plan(self, message: TextMessage) -> list[Delivery]:
-        """One delivery for each contact (ruling 8); see ``core.ports.Technology.plan``."""
+        """One delivery for each contact (docs/rulings.md 8); see ``core.ports.Technology.plan``."""
         extra, media_type = headers_from(message.headers)
         targets = self._names.destination(message.destination, by_name=message.by_name)
         asked = asking(extra, media_type) if extra else ""

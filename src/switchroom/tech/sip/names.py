@@ -57,7 +57,7 @@ class Target(NamedTuple):
 
 
 def refuse_control(name: str, text: str) -> None:
-    """Charter ruling 2: nothing that would end a header line, or can not be written, stands in a value."""
+    """docs/rulings.md 2: nothing that would end a header line, or can not be written, stands in a value."""
     if text.isascii() and text.isprintable():
         return
     if CONTROL.search(text):
@@ -149,7 +149,7 @@ class Names:
         return self._reach(endpoint)
 
     def _reach(self, endpoint: SipEndpointSettings) -> list[Target]:
-        """Its contacts, those known to be unreachable marked (ruling 10)."""
+        """Its contacts, those known to be unreachable marked (docs/rulings.md 10)."""
         contacts = self.contacts(endpoint)
         if not contacts:
             raise NoContact(EndpointId(self._technology, endpoint.name))
@@ -289,7 +289,7 @@ class Names:
 
 
 def _targets(endpoint: SipEndpointSettings, contacts: list[Contact]) -> list[Target]:
-    """Where to reach contacts; those known to be unreachable are marked, unless all are (ruling 10)."""
+    """Where to reach contacts; those known to be unreachable are marked, unless all are (docs/rulings.md 10)."""
     if len(contacts) == 1:
         return [Target(endpoint, _contact_uri(contacts[0].uri), contacts[0])]
     contacts = one_per_phone(contacts)
@@ -320,7 +320,7 @@ def to_header(target: Target) -> NameAddr:
 
 
 def latest(targets: list[Target]) -> Target:
-    """The most recently registered of the reachable (ruling 8); static contacts keep their order."""
+    """The most recently registered of the reachable (docs/rulings.md 8); static contacts keep their order."""
     return max(targets, key=lambda t: (t.reachable, t.contact.registered if t.contact is not None else 0.0))
 
 

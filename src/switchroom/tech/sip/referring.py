@@ -128,7 +128,7 @@ class Referring:
         self._tied: dict[object, set[Subscription]] = {}
 
     def refer(self, referral: Referral) -> None:
-        """See ``core.ports.Technology.refer``. One contact is referred: the latest reachable (ruling 8)."""
+        """See ``core.ports.Technology.refer``. One contact is referred: the latest reachable (docs/rulings.md 8)."""
         plan, exchange = self._plan(referral)
         if len(self._subscriptions) >= MAX_SUBSCRIPTIONS:
             raise Overloaded("too many referrals are under way")

@@ -352,7 +352,7 @@ def _date(wall: int) -> str:
 
 
 def _clamp(seconds: int, settings: AorSettings) -> int:
-    """Zero stays zero; the rest is brought within the address of record's bounds (ruling 16: no 423)."""
+    """Zero stays zero; the rest is brought within the address of record's bounds (docs/rulings.md 16)."""
     if seconds == 0:
         return 0
     return max(settings.minimum_expiration, min(seconds, settings.maximum_expiration))

@@ -31,16 +31,15 @@ class Dialog:
         target: Uri,
         routes: Sequence[str] = (),
         local_cseq: int = 0,
-        remote_cseq: int = 0,
     ) -> None:
-        """``routes`` are the Route values in the order they are passed; the CSeqs are those seen last, 0 for none."""
+        """``routes``: the Route values in the order they are passed. ``local_cseq``: of the last request sent."""
         self.call_id = call_id
         self.local = local
         self.remote = remote
         self.target = target
         self.routes = tuple(routes)
         self.local_cseq = local_cseq
-        self.remote_cseq = remote_cseq
+        self.remote_cseq = 0
 
     @classmethod
     def from_response(cls, response: Response) -> Self:
@@ -53,18 +52,6 @@ class Dialog:
         return cls(
             response.call_id, response.from_, response.to, _target(response), routes, local_cseq=response.cseq.number
         )
-
-    @classmethod
-    def from_request(cls, request: Request, tag: str) -> Self:
-        """The dialog we make by an answer with our ``tag`` to a request of the other end (12.1.1).
-
-        Raises:
-            SipError: 400: the request has no usable Contact, From, To or Record-Route.
-        """
-        to = request.to
-        local = NameAddr(to.display, to.uri, {**to.params, "tag": tag})
-        routes = _record_route(request)
-        return cls(request.call_id, local, request.from_, _target(request), routes, remote_cseq=request.cseq.number)
 
     # ---- requests that leave
 

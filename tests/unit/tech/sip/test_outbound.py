@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 
 import pytest
@@ -21,6 +20,7 @@ from support.sip_world import (
     settings,
     wire,
 )
+from support.virtual import settle
 from switchroom.model.errors import EndpointNotFound, InvalidParameter
 from switchroom.model.message import DeliveryState
 from switchroom.model.settings import SipGlobalSettings, TransportSettings
@@ -91,7 +91,7 @@ class StreamWorld(SipWorld):
     async def text(self, to: str = "alice", body: str = "hello") -> list[Sent]:
         """Sends a text; what leaves because of it."""
         await self.messages.send(f"pjsip:{to}", "sip:me@example.org", body, {})
-        await asyncio.sleep(0.01)
+        await settle()
         return self.sent()
 
     def uris(self, name: str = "alice") -> list[str]:

@@ -79,24 +79,6 @@ def test_a_strict_router_gets_the_request_in_its_own_name() -> None:
     assert [value for name, value in headers if name == "Route"] == ["<sip:p2;lr>", "<sip:carol@192.0.2.5:5091>"]
 
 
-def test_the_dialog_a_request_makes() -> None:
-    """12.1.1: the Record-Route as it came, the numbers of the other end."""
-    request = ask("REFER", 3, "Record-Route: <sip:p1;lr>, <sip:p2;lr>", "Contact: <sip:carol@192.0.2.5>")
-    request.to.params.pop("tag")
-    dialog = Dialog.from_request(request, "mine")
-    target, headers = dialog.addressed()
-    assert target == "sip:carol@192.0.2.5"
-    assert headers == [
-        ("Route", "<sip:p1;lr>"),
-        ("Route", "<sip:p2;lr>"),
-        ("From", "<sip:desk@example.org>;tag=mine"),
-        ("To", "<sip:carol@192.0.2.5>;tag=c"),
-        ("Call-ID", "c1"),
-    ]
-    assert (dialog.local_cseq, dialog.remote_cseq) == (0, 3)
-    assert dialog.next_cseq() == 1
-
-
 @pytest.mark.parametrize(
     "contact",
     ["", "*", "<tel:+1>", "<sip:a@h>, <sip:b@h>", "<sip:a@h:99999>", "<mailto:a@b>"],

@@ -99,7 +99,6 @@ class Call:
         "method",
         "pending",
         "session_expires",
-        "session_refresher",
         "started",
         "state",
         "token",
@@ -122,9 +121,8 @@ class Call:
         self.channels: dict[str, str] = {}
         #: Whether its first request still has no final answer.
         self.pending = True
-        #: Seconds of Session-Expires in the last 2xx (RFC 4028), 0: none; and who refreshes: ``uac`` or ``uas``.
+        #: Seconds of Session-Expires in the last 2xx (RFC 4028), 0: none.
         self.session_expires = 0
-        self.session_refresher = ""
 
     @property
     def confirmed_legs(self) -> list[Leg]:

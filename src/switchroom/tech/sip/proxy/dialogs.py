@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from switchroom.tech.sip.exchange import Outcome
 from switchroom.tech.sip.limits import MAX_LEG_TEXT
@@ -133,12 +134,8 @@ def note_session(call: Call, response: Response) -> None:
     if text is None:
         call.session_expires = 0
         return
-    seconds, _, parameters = text.partition(";")
-    try:
-        call.session_expires = parse_delta_seconds(seconds.strip())
-    except SipError:
-        return
-    call.session_refresher = "uas" if "uas" in parameters.lower() else "uac"
+    with suppress(SipError):
+        call.session_expires = parse_delta_seconds(text.partition(";")[0].strip())
 
 
 def _tag(response: Response) -> str | None:

@@ -46,6 +46,7 @@ from switchroom.listeners import Listeners
 from switchroom.logs import configure_logs
 from switchroom.model.endpoint import EndpointId
 from switchroom.model.errors import ConfigurationUnusable
+from switchroom.model.events import TextMessageStatusChange
 from switchroom.model.iax2_settings import IaxSettings
 from switchroom.model.settings import (
     Configuration,
@@ -113,7 +114,8 @@ class Server:
         self._tally = Tally(self._clock.wall())
         self._bus.attach(self._tally)
         if log.is_enabled_for(logging.INFO):
-            self._bus.attach(Trail(every_step=log.is_enabled_for(logging.DEBUG)))
+            trail = Trail(every_step=log.is_enabled_for(logging.DEBUG))
+            self._bus.attach(trail, only=(TextMessageStatusChange,))
         self._registry = Registry(self._clock)
         self._channels = Channels(self._registry, self._bus, self._clock)
         self._technologies = Technologies()
@@ -161,7 +163,7 @@ class Server:
         contacts = store.contacts if self._state is not None else UnkeptContacts()
         closing.push_async_callback(messages.stop)
         # It may send because of what it hears: applications hear the cause first.
-        self._bus.attach(messages, last=True)
+        self._bus.attach(messages, last=True, only=messages.HEARS)
         live = LiveConfiguration(self.configuration, self._directory, store.objects)
         try:
             settings = await live.load()

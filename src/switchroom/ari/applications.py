@@ -334,7 +334,7 @@ class Applications:
 
     def hear(self, event: Event) -> None:
         """Brings an event of the core to whoever subscribed to its endpoint, message or referral."""
-        if not isinstance(event, EndpointEvent):
+        if type(event) is TextMessageStatusChange or not isinstance(event, EndpointEvent):
             self._hear_progress(event)
             return
         endpoint = event.endpoint.id
@@ -350,6 +350,8 @@ class Applications:
 
     def _hear_progress(self, event: Event) -> None:
         """A message or a referral got further."""
+        if self._followed is not None and not self._followed:
+            return
         if isinstance(event, TextMessageStatusChange):
             kind, target = "message", event.message.id
         elif isinstance(event, ReferStatusChange):

@@ -15,14 +15,23 @@ class Bus:
     def __init__(self) -> None:
         self._listeners: list[Listener] = []
         self._last = 0
+        #: What each of them hears, where that is not everything.
+        self._only: dict[int, tuple[type[Event], ...]] = {}
+        #: Who hears events of a kind, in order; made when the first of the kind comes.
+        self._hearing: dict[type[Event], list[Listener]] = {}
 
-    def attach(self, listener: Listener, *, last: bool = False) -> None:
-        """``last``: after all others, for one who publishes more because of what it hears."""
+    def attach(self, listener: Listener, *, last: bool = False, only: tuple[type[Event], ...] = ()) -> None:
+        """``last``: after all others, for one who publishes more because of what it hears. ``only``: it hears these
+        kinds of events; all, when there are none.
+        """
         if last:
             self._listeners.append(listener)
             self._last += 1
         else:
             self._listeners.insert(len(self._listeners) - self._last, listener)
+        if only:
+            self._only[id(listener)] = only
+        self._hearing.clear()
 
     def takes(self, endpoint: EndpointId) -> bool:
         """Whether a text from ``endpoint`` would reach anybody (SIP answers 404 otherwise)."""
@@ -30,5 +39,10 @@ class Bus:
 
     def publish(self, events: Iterable[Event]) -> None:
         for event in events:
-            for listener in self._listeners:
+            for listener in self._hearing.get(type(event)) or self._who_hears(type(event)):
                 listener.hear(event)
+
+    def _who_hears(self, kind: type[Event]) -> list[Listener]:
+        found = [listener for listener in self._listeners if kind in self._only.get(id(listener), (kind,))]
+        self._hearing[kind] = found
+        return found

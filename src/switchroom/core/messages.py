@@ -85,6 +85,9 @@ _NO_OPTIONS = SendOptions()
 class Messages:
     """Takes texts in and sees them through. A listener of the bus, to know which contacts are there."""
 
+    #: What it has to hear.
+    HEARS = (EndpointStateChange, ContactStatusChange)
+
     def __init__(
         self,
         technologies: Technologies,

@@ -132,6 +132,10 @@ class Call:
         self._given = given
         return _plain("body", text)
 
+    def mentions(self, names: frozenset[str]) -> bool:
+        """Whether any parameter of these names came, in whatever way."""
+        return not (names.isdisjoint(self.given()) and (not self._json or names.isdisjoint(self._json)))
+
     def object(self, name: str) -> Any:
         """A JSON-only parameter of any type; None when absent or null."""
         self.given()

@@ -15,6 +15,8 @@ from switchroom.model.errors import InvalidParameter
 from switchroom.model.record import MessageState
 
 _KEEPING = {"reject": False, "store": True}
+_OPTIONS = frozenset(("offline", "message_id", "expires"))
+_NO_OPTIONS = SendOptions()
 
 
 async def list_messages(call: Call) -> Reply:
@@ -43,7 +45,9 @@ async def get_referral(call: Call) -> Reply:
 
 
 def send_options(call: Call) -> SendOptions:
-    """What a sender may ask beside the text."""
+    """What a sender may ask beside the text; mostly nothing."""
+    if not call.mentions(_OPTIONS):
+        return _NO_OPTIONS
     offline = call.text("offline")
     if offline is not None and offline not in _KEEPING:
         raise InvalidParameter("offline must be reject or store")

@@ -72,11 +72,17 @@ class Listener:
         self.ipv6 = ":" in host
         self.loopback = is_loopback(host)
         self._wildcard = host in WILDCARDS
+        #: Our address where it is the same for every peer, which is asked for with each request; empty where it is not.
+        external = settings.external_signaling_address or settings.external_signaling_port
+        self._own = "" if self._wildcard or external else bracketed(host)
+        self._sent_by = f"{self._own}:{port}" if self._own else ""
         self._local_address = local_address
         self.connections = connections
 
     def own_host(self, peer: str) -> str:
         """Our address as a peer should see it: the external one beyond ``local_net`` (for all when that is not set)."""
+        if self._own:
+            return self._own
         settings = self.settings
         if settings.external_signaling_address and not self._is_local(peer):
             return bracketed(settings.external_signaling_address)
@@ -90,7 +96,7 @@ class Listener:
 
     def sent_by(self, peer: str) -> str:
         """``host:port`` for Via."""
-        return f"{self.own_host(peer)}:{self.own_port(peer)}"
+        return self._sent_by or f"{self.own_host(peer)}:{self.own_port(peer)}"
 
     def reached_at(self, peer: str) -> str:
         """``host:port`` and what a URI needs for a request to come in here again, for Contact."""

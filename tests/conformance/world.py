@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from support.ari import Ari, ari_client
 from support.config import Address, free_port
@@ -49,6 +50,11 @@ class World:
     def here(self, text: str) -> str:
         """Recorded text with the ports of this world."""
         return _PORT_IN_TEXT.sub(lambda m: m[1] + str(self.ports.get(int(m[2]), int(m[2]))), text)
+
+
+def about_phones(event: Mapping[str, Any]) -> bool:
+    """Whether an event is about a SIP endpoint: of those some are asked whether they are there, whatever is played."""
+    return event.get("endpoint", {}).get("technology") in ("PJSIP", "SIP")
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from conformance.comparison import same_json
 from conformance.rulings import by_the_rulings_of_xmpp
-from conformance.world import DATA, XMPP_PORT, recorded_server
+from conformance.world import DATA, XMPP_PORT, about_phones, recorded_server
 from support.ari import Ari, ari_client
 from support.events import Event, Events, events
 from support.programs import need_program

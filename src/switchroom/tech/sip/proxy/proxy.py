@@ -112,12 +112,15 @@ class Proxy:
         return self._forward(incoming, endpoint, office, targets)
 
     def _find_targets(self, uri: Uri, nearest: Office, *, proven: bool) -> tuple[Office, list[Target]]:
-        """Whom a URI means, and of which technology: of the nearest one, unless nobody there has the name.
+        """Whom a URI means, and of which technology: of the nearest one, unless nobody there has the name, or it is the
+        GRUU of a device elsewhere.
 
         Raises:
             As ``Targets.find``.
         """
-        for office in sorted(self._offices, key=lambda office: office is not nearest):
+        for office in sorted(
+            self._offices, key=lambda office: (not office.targets.is_device(uri), office is not nearest)
+        ):
             try:
                 return office, office.targets.find(uri, proven=proven)
             except NoContact:

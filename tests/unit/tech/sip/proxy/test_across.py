@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from random import Random
 
 import pytest
@@ -151,6 +152,18 @@ async def test_a_name_is_looked_for_at_home_first() -> None:
         assert caller.statuses() == [404]
 
 
+async def test_a_gruu_is_its_device_whoever_has_the_name() -> None:
+    s = await server()
+    at(s.pjsip, "twin", "192.0.2.30:5060")
+    there = at(s.sip, "twin", "192.0.2.31:5060", register=False)
+    there.register("Supported: gruu\n", f'<{there.contact}>;+sip.instance="<urn:uuid:1>"')
+    s.alice.invite(f"sip:twin@{SERVER};gr=urn:uuid:1", to="twin")
+    assert there.methods() == ["INVITE"]
+    s.alice.statuses()
+    s.alice.invite(f"sip:twin@{SERVER};gr=urn:uuid:2", to="twin")
+    assert s.alice.statuses() == [480]
+
+
 async def test_a_stranger_learns_nothing_of_the_other_technology() -> None:
     s = await server()
     stranger = at(s.pjsip, "mallory", "192.0.2.66:5060", register=False)
@@ -162,6 +175,20 @@ async def test_a_stranger_learns_nothing_of_the_other_technology() -> None:
     foreign.invite("bob")
     assert foreign.statuses() == [407]
     assert s.bob.heard == []
+
+
+@pytest.mark.parametrize("method", ["BYE", "INVITE", "INFO", "REFER"])
+async def test_who_has_seen_the_tags_is_no_party_at_either_socket(method: str) -> None:
+    s = await server()
+    talking, called = talk(s.alice, s.bob)
+    for side, dialog in ((s.pjsip, talking), (s.sip, called)):
+        thief = at(side, "mallory", "192.0.2.66:5060", register=False)
+        for target in (s.alice.contact, s.bob.contact):
+            stolen = Dialog(thief, dialog.call_id, dialog.local, dialog.remote, target)
+            stolen.cseq = 7
+            stolen.send(method)
+        assert set(thief.statuses()) <= {401, 407}
+    assert (s.alice.heard, s.bob.heard, s.channels) == ([], [], (1, 1))
 
 
 def _trunk() -> SipEndpointSettings:
@@ -285,6 +312,34 @@ async def test_silent_parties_are_asked_each_by_its_own_technology(outward: bool
     assert s.channels == (0, 0)
     caller.answer(caller.got("BYE"), 200)
     s.check_nothing_is_left()
+
+
+@DIRECTIONS
+async def test_calls_leave_nothing_to_the_garbage_collector(outward: bool) -> None:
+    s = await server()
+    caller, callee = s.sides(outward)
+
+    def calls_of_each_end() -> None:
+        talking, _ = talk(caller, callee)
+        talking.send("BYE")
+        callee.answer(callee.got("BYE"), 200)
+        dialling = caller.invite(callee.name)
+        callee.answer(callee.got("INVITE"), 180)
+        dialling.cancel()
+        callee.answer(callee.got("INVITE"), 487)
+        for each in (caller, callee):
+            each.take()
+        s.pjsip.pass_time(70)
+        s.pjsip.world.ear.take()
+
+    calls_of_each_end()
+    gc.collect()
+    gc.disable()
+    try:
+        calls_of_each_end()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 @DIRECTIONS

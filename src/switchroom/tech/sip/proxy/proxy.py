@@ -118,9 +118,9 @@ class Proxy:
         Raises:
             As ``Targets.find``.
         """
-        for office in sorted(
-            self._offices, key=lambda office: (not office.targets.is_device(uri), office is not nearest)
-        ):
+        offices = [nearest, *(office for office in self._offices if office is not nearest)]
+        offices.sort(key=lambda office: not office.targets.is_device(uri))
+        for office in offices:
             try:
                 return office, office.targets.find(uri, proven=proven)
             except NoContact:

@@ -278,12 +278,13 @@ async def test_a_2xx_of_each_of_two_phones_makes_a_dialog_each() -> None:
 
 
 async def test_a_redirection_leads_to_the_other_technology_and_back() -> None:
-    pjsip = await exchange("alice", "carol")
+    pjsip = await exchange("alice", "carol", "bob")
     sip = await exchange_beside(
         pjsip, "bob", endpoints=[phone("desk", follow_redirect_methods=("invite",))], aors=[aor("desk")]
     )
     alice, carol = at(pjsip, "alice", "192.0.2.10:5060"), at(pjsip, "carol", "192.0.2.11:5060")
     desk, bob = at(sip, "desk", "192.0.2.20:5060"), at(sip, "bob", "192.0.2.21:5060")
+    namesake = at(pjsip, "bob", "192.0.2.12:5060")
     alice.invite("desk")
     desk.answer(desk.got("INVITE"), 302, extra=f"Contact: <sip:carol@{SERVER}>, <sip:bob@{SERVER}>\n")
     for called in (carol, bob):
@@ -291,7 +292,7 @@ async def test_a_redirection_leads_to_the_other_technology_and_back() -> None:
     assert (pjsip.channels("alice"), pjsip.channels("carol"), sip.channels("bob")) == (1, 1, 1)
     carol.answer(carol.got("INVITE"), 200, body=SDP)
     assert alice.statuses()[-1] == 200
-    assert bob.methods() == ["INVITE", "CANCEL"]
+    assert (bob.methods(), namesake.heard) == (["INVITE", "CANCEL"], [])
 
 
 @DIRECTIONS
@@ -365,12 +366,15 @@ async def test_a_closed_connection_ends_the_call(outward: bool) -> None:
 
 async def test_a_party_that_speaks_to_the_other_technology_is_heard_and_stays_where_it_is() -> None:
     s = await server()
+    s.sip.listen("tcp", 5070)
     talking, called = talk(s.alice, s.bob)
-    elsewhere = Phone(s.sip, "alice", Flow("udp", "udp", "192.0.2.10", 6000), s.alice.contact)
-    talking.owner = elsewhere
-    talking.send("INFO")
-    s.bob.answer(s.bob.got("INFO"), 200)
-    assert elsewhere.statuses() == [200]
+    talking.owner = Phone(s.sip, "alice", Flow("tcp", "tcp", "192.0.2.66", 33000), s.alice.contact)
+    credentials = next(line for line in talking.invite.split("\n") if line.startswith("Proxy-Authorization:"))
+    talking.send("INFO", extra=f"{credentials}\n")
+    info = s.bob.got("INFO")
+    assert info.request.lines("proxy-authorization") == []
+    s.bob.answer(info, 200)
+    assert talking.owner.statuses() == [200]
     called.send("INFO")
     assert s.alice.methods() == ["INFO"]
 

@@ -10,7 +10,6 @@ from switchroom.tech.sip.directory import Directory
 from switchroom.tech.sip.exchange import Exchanges
 from switchroom.tech.sip.proxy.passing import Passing
 from switchroom.tech.sip.proxy.targets import Targets
-from switchroom.tech.sip.transports import Transports
 
 if TYPE_CHECKING:
     from switchroom.tech.sip.proxy.ways import Ways
@@ -22,7 +21,6 @@ class Office(NamedTuple):
     technology: str
     directory: Directory
     targets: Targets
-    transports: Transports
     #: Sends to its endpoints, and answers their challenges.
     exchanges: Exchanges
     ways: Ways

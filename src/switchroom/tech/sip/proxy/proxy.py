@@ -90,7 +90,7 @@ class Proxy:
         self._serial = serial
         self._passing = Passing(directory, transports)
         ways = Ways(exchanges, transports)
-        self._office = Office(technology, directory, targets, transports, exchanges, ways, self._passing)
+        self._office = Office(technology, directory, targets, exchanges, ways, self._passing)
         self._offices = offices
         offices.append(self._office)
         self._means = Means(stack, schedule, clock, answer, flush, answers, directory.general.timer_b)

@@ -238,6 +238,7 @@ class Server:
             service_route=self.configuration.switchroom.service_route,
             driver=driver,
             security=self._security,
+            beside=self._sip[0] if self._sip else None,
         )
         sip.switch_to(messages, crossing)
         self._channels.attach(name, sip.busy_at)

@@ -7,10 +7,20 @@ challenges to a caller's INVITE.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import count
 
 from support.sip_world import HERE, SERVER, Sent, SipWorld, aor, auth, authorized, phone, settings, wire
-from switchroom.model.settings import AorSettings, IdentifySettings, SipEndpointSettings, TransportSettings
+from switchroom.model.settings import (
+    AorSettings,
+    AuthSettings,
+    ChanSipSettings,
+    IdentifySettings,
+    PeerSettings,
+    SipEndpointSettings,
+    TransportSettings,
+)
+from switchroom.tech.sip.chan_sip import ChanSip
 from switchroom.tech.sip.transports import Listener
 from switchroom.wire.sip.errors import SipError
 from switchroom.wire.sip.flow import Flow
@@ -40,14 +50,16 @@ class Links:
 
 
 class Exchange:
-    """A server and the phones around it, by address."""
+    """A server and the phones around it, by address; of a server with two technologies, one of them."""
 
-    def __init__(self, world: SipWorld) -> None:
+    def __init__(self, world: SipWorld, beside: Exchange | None = None) -> None:
         self.world = world
-        self.phones: dict[tuple[str, int], Phone] = {}
+        self.phones: dict[tuple[str, int], Phone] = beside.phones if beside else {}
         self.links: dict[str, Links] = {}
         #: What went to an address where nobody is.
-        self.lost: list[Sent] = []
+        self.lost: list[Sent] = beside.lost if beside else []
+        self._worlds: list[SipWorld] = beside._worlds if beside else []
+        self._worlds.append(world)
 
     def listen(self, protocol: str, port: int) -> None:
         """One more listener, at another port of the server."""
@@ -62,15 +74,19 @@ class Exchange:
 
     def deliver(self) -> None:
         """What has left the server reaches the phones."""
-        for sent in self.world.sent():
-            found = self.phones.get(sent.to)
-            (found.heard if found is not None else self.lost).append(sent)
+        for world in self._worlds:
+            for sent in world.sent():
+                self._hand_over(sent)
+
+    def _hand_over(self, sent: Sent) -> None:
+        found = self.phones.get(sent.to)
+        (found.heard if found is not None else self.lost).append(sent)
 
     def pass_time(self, seconds: float) -> None:
         self.deliver()
         for sent in self.world.pass_time(seconds):
-            found = self.phones.get(sent.to)
-            (found.heard if found is not None else self.lost).append(sent)
+            self._hand_over(sent)
+        self.deliver()
 
     def disconnect(self, phone: Phone) -> None:
         self.links[phone.flow.transport].open.discard((phone.flow.host, phone.flow.port))
@@ -103,7 +119,7 @@ class Exchange:
         return {name: size for name, size in sizes.items() if size}
 
     def channels(self, name: str) -> int:
-        found = self.world.registry.get("PJSIP", name)
+        found = self.world.registry.get(self.world.sip.name, name)
         assert found is not None
         return len(found.channel_ids)
 
@@ -289,6 +305,29 @@ async def exchange(
         identifies=identifies,
     )
     return Exchange(await SipWorld(configured, **more).start())  # type: ignore[arg-type]
+
+
+async def exchange_beside(
+    other: Exchange,
+    *names: str,
+    endpoints: Iterable[SipEndpointSettings] = (),
+    aors: Iterable[AorSettings] = (),
+    auths: Iterable[AuthSettings] = (),
+    **more: object,
+) -> Exchange:
+    """SIP on the server of ``other``, on port 5070, with friends that prove themselves (``names``), and others."""
+    endpoints = list(endpoints)
+    sip = settings(
+        *(phone(name) for name in names),
+        *endpoints,
+        aors=[*(aor(name) for name in names), *aors],
+        auths=[*(auth(name) for name in [*names, *(e.name for e in endpoints)]), *auths],
+    )
+    peers = {name: PeerSettings(name=name, source=HERE, user=True, peer=True, host="dynamic") for name in sip.endpoints}
+    driver = partial(ChanSip, lambda: ChanSipSettings(peers=peers, sip=sip))
+    world = SipWorld(sip, name="SIP", driver=driver, port=5070, beside=other.world, **more)  # type: ignore[arg-type]
+    await world.sip.start()
+    return Exchange(world, other)
 
 
 def at(

@@ -187,7 +187,8 @@ class SipWorld:
 
         self.store = store or MemoryStore()
         self.schedule: Schedule = beside.schedule if beside else Schedule(self.clock, self.timers)
-        self.sip = Reporting(
+        self.channels: Channels = beside.channels if beside else Channels(self.registry, self.bus, self.clock)
+        self.sip: SipTechnology = Reporting(
             name,
             settings,
             registry=self.registry,
@@ -205,8 +206,9 @@ class SipWorld:
             fork=fork,
             service_route=service_route,
             calls=calls,
-            channels=Channels(self.registry, self.bus, self.clock),
+            channels=self.channels,
             driver=driver,
+            beside=beside.sip if beside else None,
         )
         self.technologies: Technologies = beside.technologies if beside else Technologies()
         self.technologies.add(self.sip)

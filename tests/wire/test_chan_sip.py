@@ -1,4 +1,4 @@
-"""Real programs at the socket of sip.conf: a crowd of SIPp, and a baresip that texts a phone of pjsip.conf."""
+"""Real programs at the socket of sip.conf: a crowd of SIPp, and a baresip that texts and calls phones of pjsip.conf."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from support.ari import ari_client
 from support.config import Address, free_port, user, write_config
 from support.events import events
 from support.phone import phone
-from support.programs import need_program
+from support.programs import need_package, need_program
 from support.server import running_server
 from support.wait import until
 from wire.baresip import baresip
+from wire.pjsua import pjsua2
 from wire.test_sipp import USERS, Sipp, ended
 
 
@@ -102,4 +103,57 @@ async def test_a_soft_phone_and_a_phone_of_pjsip_text_each_other(
             await soft.run.process.wait()
             gone = await heard.next_of("PeerStatusChange")
             assert gone["peer"] == {"peer_status": "Unregistered", "cause": "Expired"}
+        assert server.log_errors() == []
+
+
+async def test_a_soft_phone_and_one_of_pjsip_call_each_other(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    need_package("pjsua2", request)
+    path = need_program("baresip", request)
+    at = Address("127.0.0.1", free_port())
+    async with (
+        running_server(config(tmp_path / "config", at, "bea", pjsip=user("pia"))) as server,
+        ari_client(server.base) as ari,
+        pjsua2(tmp_path / "pia", "pia", server.sip, "udp") as pia,
+        baresip(path, tmp_path / "bea", "bea", "beapw", at, "udp") as bea,
+    ):
+
+        async def used(pia: str, bea: str) -> None:
+            async def so() -> bool:
+                shown = [(await ari.ask("GET", f"/ari/deviceStates/{name}")).json["state"] for name in devices]
+                return shown == [pia, bea]
+
+            devices = ("PJSIP%2Fpia", "SIP%2Fbea")
+            await until(so, f"pia {pia}, bea {bea}")
+
+        await used("NOT_INUSE", "NOT_INUSE")
+        pia.do("call", f"sip:bea@{server.sip}")
+        await bea.tells("CALL_INCOMING")
+        await pia.tells("call", "EARLY", 180)
+        await used("INUSE", "RINGING")
+        await bea.command("accept")
+        await pia.tells("call", "CONFIRMED", 200)
+        await pia.tells("hears")
+        await bea.run.says("incoming rtp for 'audio' established")
+        await bea.command("hold")
+        await pia.tells("media", "receives")
+        await bea.command("resume")
+        await pia.tells("media", "both")
+        await used("INUSE", "INUSE")
+        await bea.command("hangup")
+        await pia.tells("call", "DISCONNECTED", 200)
+        await used("NOT_INUSE", "NOT_INUSE")
+
+        await bea.command("dial", f"sip:pia@{at}")
+        await pia.tells("incoming")
+        pia.do("answer", 180)
+        await bea.tells("CALL_RINGING")
+        await used("RINGING", "INUSE")
+        pia.do("answer", 200)
+        await bea.tells("CALL_ESTABLISHED")
+        await pia.tells("hears")
+        pia.do("hold")
+        await pia.tells("media", "sends")
+        pia.do("hangup", 0)
+        await bea.tells("CALL_CLOSED")
+        await used("NOT_INUSE", "NOT_INUSE")
         assert server.log_errors() == []

@@ -14,7 +14,7 @@ import pytest
 from support.ari import Ari, ari_client
 from support.config import Address, free_port, user, write_config
 from support.programs import need_program
-from support.server import running_server
+from support.server import RunningServer, running_server
 from support.wait import until
 from wire.process import Program, program
 
@@ -44,9 +44,22 @@ class Scene(NamedTuple):
     name: str
     called: list[tuple[str, Address]]
 
-    def sections(self) -> str:
+    def caller(self) -> str:
+        return user(f"{self.name}-a")
+
+    def callee(self) -> str:
         phones = "".join(f"contact=sip:{self.name}-b@{address}\n" for _, address in self.called)
-        return user(f"{self.name}-a") + user(f"{self.name}-b") + phones
+        return user(f"{self.name}-b") + phones
+
+    def calling_friend(self) -> str:
+        """The caller in sip.conf."""
+        return f"[{self.name}-a]\ntype=friend\nhost=dynamic\nsecret={self.name}-apw\n"
+
+    def called_friend(self) -> str:
+        """The called in sip.conf, where there is but one phone of a name."""
+        ((_, address),) = self.called
+        host, port = address
+        return f"[{self.name}-b]\ntype=friend\nhost={host}\nport={port}\ndefaultuser={self.name}-b\n"
 
 
 def _place(folder: Path, caller: str, called: str, scenarios: list[str]) -> None:
@@ -57,14 +70,16 @@ def _place(folder: Path, caller: str, called: str, scenarios: list[str]) -> None
     (folder / "users.csv").write_text(f"SEQUENTIAL\n{caller};{called};{credentials}\n", encoding="utf-8")
 
 
-async def _play(path: str, scene: Scene, folder: Path, server: Address) -> None:
-    """Plays a scene to its end; each of its SIPps must have seen what its scenario says, and nothing else."""
+async def _play(path: str, scene: Scene, folder: Path, server: Address, beyond: Address) -> None:
+    """Plays a scene to its end; each of its SIPps must have seen what its scenario says, and nothing else. The caller
+    speaks to ``server``, the called speak to ``beyond``.
+    """
     caller = f"{scene.name}-caller"
     _place(folder, f"{scene.name}-a", f"{scene.name}-b", [caller, *(scenario for scenario, _ in scene.called)])
 
-    def sipp(scenario: str, port: int, *options: str) -> AbstractAsyncContextManager[Program]:
+    def sipp(scenario: str, there: Address, port: int, *options: str) -> AbstractAsyncContextManager[Program]:
         return program(
-            *(path, str(server), "-sf", str(SCENARIOS / f"{scenario}.xml"), "-m", "1", "-i", "127.0.0.1"),
+            *(path, str(there), "-sf", str(SCENARIOS / f"{scenario}.xml"), "-m", "1", "-i", "127.0.0.1"),
             *("-p", str(port), "-nostdin", "-trace_err", *_MORE, *options),
             folder=folder / scenario,
         )
@@ -72,12 +87,12 @@ async def _play(path: str, scene: Scene, folder: Path, server: Address) -> None:
     async with AsyncExitStack() as running:
         runs = []
         for scenario, address in scene.called:
-            runs.append(await running.enter_async_context(sipp(scenario, address.port)))
+            runs.append(await running.enter_async_context(sipp(scenario, beyond, address.port)))
             await until(partial(_is_taken, address), "SIPp at its port")
         users = ("-inf", str(folder / "users.csv"), "-auth_uri", f"{scene.name}-b@{server}")
         # Without retransmissions of its own SIPp sees each packet.
         exact = ("-nr",) if scene.name == "again" else ()
-        runs.append(await running.enter_async_context(sipp(caller, free_port(), *users, *exact)))
+        runs.append(await running.enter_async_context(sipp(caller, server, free_port(), *users, *exact)))
         for run in runs:
             status = await asyncio.wait_for(run.process.wait(), _WITHIN)
             assert status == 0, f"{scene.name}: SIPp ended with {status}:\n{_trouble(folder)}\n{run.output()[-3000:]}"
@@ -113,12 +128,37 @@ async def test_calls_that_go_wrong_end_as_they_should(
     tmp_path: Path, request: pytest.FixtureRequest, scenes: list[Scene]
 ) -> None:
     path = need_program("sipp", request)
-    config = write_config(tmp_path / "config", pjsip="".join(scene.sections() for scene in scenes))
+    config = write_config(tmp_path / "config", pjsip="".join(scene.caller() + scene.callee() for scene in scenes))
     async with running_server(config) as server, ari_client(server.base) as ari:
-        await asyncio.gather(*(_play(path, scene, tmp_path / scene.name, server.sip) for scene in scenes))
+        plays = [_play(path, scene, tmp_path / scene.name, server.sip, server.sip) for scene in scenes]
+        await asyncio.gather(*plays)
+        await _ends(ari, server)
 
-        async def over() -> bool:
-            return await _channels(ari) == []
 
-        await until(over, "no channel left")
-        assert server.log_errors() == []
+@pytest.mark.parametrize("outward", [True, False], ids=["to_sip", "to_pjsip"])
+async def test_calls_across_technologies_end_as_they_should(
+    tmp_path: Path, request: pytest.FixtureRequest, scenes: list[Scene], outward: bool
+) -> None:
+    """Between pjsip.conf and sip.conf, each at a port of its own."""
+    path = need_program("sipp", request)
+    if outward:
+        scenes = [scene for scene in scenes if len(scene.called) == 1]
+    at = Address("127.0.0.1", free_port())
+    pjsip = "".join(scene.caller() if outward else scene.callee() for scene in scenes)
+    friends = "".join(scene.called_friend() if outward else scene.calling_friend() for scene in scenes)
+    files = {"sip.conf": f"[general]\nudpbindaddr={at}\n{friends}"}
+    config = write_config(tmp_path / "config", pjsip=pjsip, files=files)
+    async with running_server(config) as server, ari_client(server.base) as ari:
+        sides = (server.sip, at) if outward else (at, server.sip)
+        await asyncio.gather(*(_play(path, scene, tmp_path / scene.name, *sides) for scene in scenes))
+        await _ends(ari, server)
+
+
+async def _ends(ari: Ari, server: RunningServer) -> None:
+    """Waits until no channel is left."""
+
+    async def over() -> bool:
+        return await _channels(ari) == []
+
+    await until(over, "no channel left")
+    assert server.log_errors() == []

@@ -13,7 +13,6 @@ refused (12.2.2); a phone that refuses the repeated number is alive, too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import structlog
@@ -21,7 +20,7 @@ import structlog
 from switchroom.core.ports import Clock
 from switchroom.core.schedule import Deadline, Schedule
 from switchroom.model.errors import InvalidParameter
-from switchroom.tech.sip.exchange import Exchange, Exchanges, NextHop, Outcome
+from switchroom.tech.sip.exchange import Exchange, Outcome
 from switchroom.tech.sip.limits import (
     FLOW_GRACE,
     LONGEST_SESSION,
@@ -40,24 +39,12 @@ log = structlog.get_logger(__name__)
 
 
 class Liveness:
-    """Looks after the confirmed calls of one technology, all of them with one deadline."""
+    """Looks after all confirmed calls with one deadline."""
 
-    def __init__(
-        self,
-        calls: Calls,
-        exchanges: Exchanges,
-        way: Callable[[Leg], NextHop],
-        schedule: Schedule,
-        clock: Clock,
-        max_forwards: int,
-    ) -> None:
-        """``way(leg)`` is where a request to a party goes now; InvalidParameter or SipError when there is none."""
+    def __init__(self, calls: Calls, schedule: Schedule, clock: Clock) -> None:
         self._calls = calls
-        self._exchanges = exchanges
-        self._way = way
         self._schedule = schedule
         self._clock = clock
-        self._max_forwards = str(max_forwards)
         self._next: Deadline | None = None
         #: Those who have been asked and did not answer yet.
         self._asked: set[Leg] = set()
@@ -121,7 +108,7 @@ class Liveness:
             return
         self._asked.add(party)
         unnamed = bool(exchange.hop.addresses)
-        self._exchanges.start(exchange, partial(self._answered, call, leg, party, unnamed))
+        party.office.exchanges.start(exchange, partial(self._answered, call, leg, party, unnamed))
 
     def _answered(self, call: Call, leg: Leg, party: Leg, unnamed: bool, outcome: Outcome) -> None:
         """``unnamed``: no name had to be resolved. When DNS fails nobody has been asked, and nothing is known."""
@@ -137,7 +124,7 @@ class Liveness:
     def _exchange(self, method: str, call: Call, party: Leg, other: Leg, cseq: int) -> Exchange | None:
         """A request to a party as if from the other one; None when there is no way to it."""
         try:
-            hop = self._way(party)
+            hop = party.office.ways.to(party)
         except (InvalidParameter, SipError):
             return None
         headers = [
@@ -145,7 +132,7 @@ class Liveness:
             ("From", _named(other)),
             ("To", _named(party)),
             ("Call-ID", call.call_id),
-            ("Max-Forwards", self._max_forwards),
+            ("Max-Forwards", str(party.office.directory.general.max_forwards)),
         ]
         exchange = Exchange(method, _target(party), headers, b"", party.endpoint, hop)
         exchange.cseq = cseq
@@ -162,7 +149,7 @@ class Liveness:
         for party, other in ((kept, lost), (lost, kept)):
             bye = self._exchange("BYE", call, party, other, other.cseq + 1)
             if bye is not None:
-                self._exchanges.start(bye, _whatever)
+                party.office.exchanges.start(bye, _whatever)
 
     def _forget(self, call: Call, leg: Leg, why: str, **more: str) -> None:
         log.info(

@@ -40,6 +40,7 @@ from switchroom.tech.sip.overload import Overload
 from switchroom.tech.sip.proxy.branch import Branch
 from switchroom.tech.sip.proxy.calls import Calls
 from switchroom.tech.sip.proxy.marks import Marks
+from switchroom.tech.sip.proxy.office import Office
 from switchroom.tech.sip.proxy.proxy import Proxy
 from switchroom.tech.sip.proxy.targets import Targets
 from switchroom.tech.sip.qualification import Qualification
@@ -92,11 +93,13 @@ class SipTechnology:
         channels: Channels | None = None,
         driver: MakeDriver = Pjsip,
         security: SecurityLog | None = None,
+        beside: SipTechnology | None = None,
     ) -> None:
         """``token`` makes unguessable text for tags and branches, ``secret`` signs nonces, ``node`` tells
         this server's Via branches from those of others, ``contacts`` keeps who registered,
         ``service_route`` tells phones to send through us, ``calls`` (``endpoints`` or ``none``) says who may call and
         ``channels`` shows it, ``driver`` makes what differs between PJSIP and SIP, ``security`` hears of offences.
+        ``beside`` is another technology of this server: calls go from the endpoints of the one to those of the other.
         """
         self.name = name
         self._registry = registry
@@ -148,6 +151,7 @@ class SipTechnology:
         #: Answers to requests, ours and those that pass through; and final answers to ours (0: none came).
         self.answers = Answers(METHODS)
         self.outcomes = exchanges.outcomes
+        self._offices: list[Office] = [] if beside is None else beside._offices
         self._proxy = Proxy(
             name,
             self._driver,
@@ -156,7 +160,8 @@ class SipTechnology:
             exchanges,
             self._transports,
             self._stack,
-            channels,
+            Calls(channels) if beside is None else beside.calls,
+            self._offices,
             schedule,
             clock,
             Marks(secret),
@@ -166,9 +171,7 @@ class SipTechnology:
             self.answers,
             serial=fork == "first",
         )
-        self._liveness = Liveness(
-            self._proxy.calls, exchanges, self._proxy.ways.to, schedule, clock, general.max_forwards
-        )
+        self._liveness: Liveness = Liveness(self.calls, schedule, clock) if beside is None else beside._liveness
         security_log = security or SecurityLog(clock, timers)
 
         def tell(offence: Offence, source: str, account: str) -> None:
@@ -208,7 +211,7 @@ class SipTechnology:
 
     @property
     def calls(self) -> Calls:
-        """The calls that pass through."""
+        """The calls that pass through: of this technology and of those beside it."""
         return self._proxy.calls
 
     def busy_at(self, resource: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from switchroom.model.endpoint import Contact
+from switchroom.model.endpoint import Contact, EndpointId
 from switchroom.model.settings import SipEndpointSettings
 from switchroom.tech.sip.exchange import Exchange, NextHop
 from switchroom.tech.sip.transports import Listener, route_to
@@ -14,6 +14,7 @@ from switchroom.wire.sip.stack import Outgoing
 
 if TYPE_CHECKING:
     from switchroom.tech.sip.proxy.context import ResponseContext
+    from switchroom.tech.sip.proxy.office import Office
 
 Header = tuple[str, str]
 Record = tuple[str, str, str]
@@ -22,7 +23,7 @@ Record = tuple[str, str, str]
 class Branch(Exchange):
     """An exchange whose CSeq and credentials are the sender's own."""
 
-    __slots__ = ("cancelling", "contact", "context", "expected_by", "flow", "mark", "record", "vias")
+    __slots__ = ("cancelling", "contact", "context", "expected_by", "flow", "mark", "office", "record", "vias")
 
     def __init__(
         self,
@@ -31,12 +32,16 @@ class Branch(Exchange):
         vias: Sequence[str],
         headers: Sequence[Header],
         body: bytes,
+        office: Office,
         endpoint: SipEndpointSettings,
         hop: NextHop,
         context: ResponseContext | None,
     ) -> None:
-        """``headers`` are all but Via, Route and our Record-Route; without a context nobody waits for an answer."""
+        """``office`` is the technology of ``endpoint``, to which it goes: it sends it. ``headers`` are all but Via,
+        Route and our Record-Route; without a context nobody waits for an answer.
+        """
         super().__init__(method, target, [*(("Route", route) for route in hop.routes), *headers], body, endpoint, hop)
+        self.office = office
         self.vias = vias
         self.context = context
         #: The binding it goes to; None inside a dialog.
@@ -49,6 +54,11 @@ class Branch(Exchange):
         #: Of an INVITE: when it has to have an answer (Timer C), monotonic seconds; and whether it was cancelled.
         self.expected_by = 0.0
         self.cancelling = False
+
+    @property
+    def callee(self) -> EndpointId:
+        """Whom it goes to."""
+        return EndpointId(self.office.technology, self.endpoint.name)
 
     def compose(self, listener: Listener, host: str, port: int) -> Outgoing:
         """The request as it goes to one address: the Record-Route names us as either side reaches us."""

@@ -15,6 +15,7 @@ from switchroom.core.channels import Channels, ChannelState
 from switchroom.model.endpoint import EndpointId
 from switchroom.model.settings import SipEndpointSettings
 from switchroom.tech.sip.limits import CONTACTS_OF_CALLS, MAX_CALLS, MAX_CALLS_OF_ONE, MAX_LEGS
+from switchroom.tech.sip.proxy.office import Office
 from switchroom.wire.sip.errors import SipError
 from switchroom.wire.sip.flow import Flow
 from switchroom.wire.sip.headers import parse_name_addr
@@ -43,11 +44,14 @@ class Leg:
         "flow",
         "follows_contact",
         "heard",
+        "office",
         "routes",
         "tag",
     )
 
-    def __init__(self, endpoint: SipEndpointSettings, tag: str, flow: Flow, heard: float) -> None:
+    def __init__(self, office: Office, endpoint: SipEndpointSettings, tag: str, flow: Flow, heard: float) -> None:
+        #: The technology it speaks to.
+        self.office = office
         self.endpoint = endpoint
         self.tag = tag
         #: Where it spoke from, or was spoken to.
@@ -66,6 +70,11 @@ class Leg:
         self.follows_contact = False
         #: Of a called one: it answered with 2xx.
         self.confirmed = False
+
+    @property
+    def party(self) -> EndpointId:
+        """Whose leg it is."""
+        return EndpointId(self.office.technology, self.endpoint.name)
 
     @property
     def uri(self) -> Uri | None:
@@ -116,9 +125,9 @@ class Call:
         self.legs: dict[str, Leg] = {}
         #: Tags of dialogs that were ended: a 2xx that comes again makes none of them anew.
         self.hung_up: set[str] = set()
-        #: The caller's channel, and those of the called endpoints by name.
+        #: The caller's channel, and those of the called endpoints.
         self.channel = ""
-        self.channels: dict[str, str] = {}
+        self.channels: dict[EndpointId, str] = {}
         #: Whether its first request still has no final answer.
         self.pending = True
         #: Seconds of Session-Expires in the last 2xx (RFC 4028), 0: none.
@@ -131,17 +140,16 @@ class Call:
 
 
 class Calls:
-    """All calls of one technology, and their channels."""
+    """All calls, of all SIP technologies, and their channels."""
 
-    def __init__(self, technology: str, channels: Channels) -> None:
-        self._technology = technology
+    def __init__(self, channels: Channels) -> None:
         self._channels = channels
         #: By Call-ID and the caller's tag. More than one where a call passes through us several times (a spiral).
         self._calls: dict[tuple[str, str], list[Call]] = {}
         self._by_flow: dict[Flow, set[Call]] = {}
         self._count = 0
-        #: Calls by the name of who makes them.
-        self._of: Counter[str] = Counter()
+        #: Calls by who makes them.
+        self._of: Counter[EndpointId] = Counter()
         #: Told of every call that is answered, and of every one that ends.
         self.confirmed: Callable[[], None] = lambda: None
         self.ended: Callable[[Call], None] = lambda call: None
@@ -153,14 +161,14 @@ class Calls:
         for calls in list(self._calls.values()):
             yield from list(calls)
 
-    def full(self, caller: str) -> bool:
+    def full(self, caller: EndpointId) -> bool:
         """Whether the endpoint can not make another call now."""
         return self._count >= MAX_CALLS or self._of[caller] >= MAX_CALLS_OF_ONE
 
     def open(self, call: Call) -> None:
         self._calls.setdefault((call.call_id, call.caller.tag), []).append(call)
         self._count += 1
-        self._of[call.caller.endpoint.name] += 1
+        self._of[call.caller.party] += 1
         self._tie(call, call.caller.flow)
 
     def find(self, request: Request) -> Iterator[tuple[Call, Leg, Leg]]:
@@ -177,7 +185,9 @@ class Calls:
 
     # ---- how a call goes on
 
-    def leg(self, call: Call, endpoint: SipEndpointSettings, tag: str, flow: Flow, now: float) -> Leg | None:
+    def leg(
+        self, call: Call, office: Office, endpoint: SipEndpointSettings, tag: str, flow: Flow, now: float
+    ) -> Leg | None:
         """The leg of a called party that answered with this tag, made when it is new. Of too many the oldest that did
         not answer with 2xx is forgotten; None when all did.
         """
@@ -189,18 +199,18 @@ class Calls:
             if early is None:
                 return None
             self._drop(call, early)
-        leg = call.legs[tag] = Leg(endpoint, tag, flow, now)
+        leg = call.legs[tag] = Leg(office, endpoint, tag, flow, now)
         self._tie(call, flow)
         return leg
 
-    def ring(self, call: Call, endpoint: str) -> None:
+    def ring(self, call: Call, endpoint: EndpointId) -> None:
         """A called endpoint gave its first provisional answer: both sides have a channel now."""
         if call.state is CallState.ENDED or call.method != "INVITE":
             return
         if not call.channel:
-            call.channel = self._channels.open(self._id(call.caller.endpoint.name), ChannelState.CALLING)
+            call.channel = self._channels.open(call.caller.party, ChannelState.CALLING)
         if endpoint not in call.channels:
-            call.channels[endpoint] = self._channels.open(self._id(endpoint), ChannelState.RINGING)
+            call.channels[endpoint] = self._channels.open(endpoint, ChannelState.RINGING)
 
     def confirm(self, call: Call, leg: Leg) -> None:
         """A called party answered with 2xx. A call that seemed over is one again: the 2xx crossed a CANCEL."""
@@ -214,13 +224,13 @@ class Calls:
         call.state = CallState.CONFIRMED
         self.confirmed()
         if call.method == "INVITE":
-            self.ring(call, leg.endpoint.name)
+            self.ring(call, leg.party)
             self._channels.turn(call.channel, ChannelState.UP)
-            self._channels.turn(call.channels[leg.endpoint.name], ChannelState.UP)
+            self._channels.turn(call.channels[leg.party], ChannelState.UP)
 
-    def silence(self, call: Call, endpoint: str) -> None:
+    def silence(self, call: Call, endpoint: EndpointId) -> None:
         """A called endpoint rings no longer, and did not answer."""
-        if not any(leg.confirmed and leg.endpoint.name == endpoint for leg in call.legs.values()):
+        if not any(leg.confirmed and leg.party == endpoint for leg in call.legs.values()):
             channel = call.channels.pop(endpoint, "")
             if channel:
                 self._channels.close(channel)
@@ -232,7 +242,7 @@ class Calls:
         self._drop(call, leg)
         if len(call.hung_up) < MAX_LEGS:
             call.hung_up.add(leg.tag)
-        self.silence(call, leg.endpoint.name)
+        self.silence(call, leg.party)
         self.settle(call)
 
     def settle(self, call: Call) -> None:
@@ -256,9 +266,10 @@ class Calls:
         if not self._calls[key]:
             del self._calls[key]
         self._count -= 1
-        self._of[call.caller.endpoint.name] -= 1
-        if not self._of[call.caller.endpoint.name]:
-            del self._of[call.caller.endpoint.name]
+        caller = call.caller.party
+        self._of[caller] -= 1
+        if not self._of[caller]:
+            del self._of[caller]
         for leg in (call.caller, *call.legs.values()):
             self._untie(call, leg.flow)
         for channel in (call.channel, *call.channels.values()):
@@ -297,6 +308,3 @@ class Calls:
             calls.discard(call)
             if not calls:
                 del self._by_flow[flow]
-
-    def _id(self, endpoint: str) -> EndpointId:
-        return EndpointId(self._technology, endpoint)

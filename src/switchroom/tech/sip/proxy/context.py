@@ -15,7 +15,7 @@ from switchroom.core.schedule import Deadline, Schedule
 from switchroom.core.tally import Answers
 from switchroom.model.errors import InvalidParameter
 from switchroom.tech.sip.answer import Answer
-from switchroom.tech.sip.exchange import Exchanges, Outcome
+from switchroom.tech.sip.exchange import Outcome
 from switchroom.tech.sip.limits import MAX_CHALLENGES, TIMER_C
 from switchroom.tech.sip.proxy.branch import Branch
 from switchroom.tech.sip.proxy.identity import NOBODYS
@@ -34,7 +34,6 @@ class Means(NamedTuple):
     """What response contexts work with."""
 
     stack: Stack
-    exchanges: Exchanges
     schedule: Schedule
     clock: Clock
     #: Makes an answer of our own; ``flush`` sends what was made, where no packet that came in is the reason.
@@ -110,7 +109,7 @@ class ResponseContext:
     def _start(self, branch: Branch) -> None:
         if branch.method == "INVITE":
             self._expect(branch, TIMER_C)
-        exchanges = self._means.exchanges
+        exchanges = branch.office.exchanges
         try:
             # On TCP where it is large for a datagram, and TCP is wanted.
             exchanges.fitted(branch)
@@ -139,6 +138,11 @@ class ResponseContext:
         self._pass_back(response)
         if first:
             self._call_off(branch)
+
+    def flush_after(self, means: Means) -> None:
+        """Sends what goes back, when the answer came in at another technology (``means``), which sends but its own."""
+        if means is not self._means:
+            self._means.flush()
 
     def _pass_back(self, response: Response, extra: Sequence[tuple[str, str]] = ()) -> None:
         data = write_forwarded(response, self.vias, extra=extra, without=self.withheld)
@@ -227,10 +231,10 @@ class ResponseContext:
         branch.addresses = branch.addresses[:1]
         branch.rounds = MAX_CHALLENGES
         if branch.transaction is None:
-            self._means.exchanges.abandon(branch)
+            branch.office.exchanges.abandon(branch)
             self._ended(branch, Outcome(487, "Request Terminated"))
         else:
-            self._means.exchanges.cancel(branch)
+            branch.office.exchanges.cancel(branch)
             # RFC 3261 9.1: a server that knows no CANCEL may never answer the INVITE.
             self._expect(branch, self._means.patience)
 
@@ -249,7 +253,7 @@ class ResponseContext:
             if not branch.cancelling:
                 self._cancel(branch)
             else:
-                self._means.exchanges.abandon(branch)
+                branch.office.exchanges.abandon(branch)
                 self._ended(branch, Outcome(408, "Request Timeout"))
         if self.open and self._deadline is None:
             when = min(branch.expected_by for branch in self.open)

@@ -43,11 +43,12 @@ class CallContext(ResponseContext):
     def heard(self, branch: Branch, response: Response, flow: Flow) -> None:
         call, calls = self.call, self._calls
         if response.status < 200 and call.state is not CallState.ENDED:
-            calls.ring(call, branch.endpoint.name)
+            calls.ring(call, branch.callee)
         tag = _tag(response)
         if tag is None or tag in call.hung_up or (response.status < 200 and not tag):
             return
-        leg = calls.leg(call, branch.endpoint, tag, branch.flow or flow, self._means.clock.monotonic())
+        now = self._means.clock.monotonic()
+        leg = calls.leg(call, branch.office, branch.endpoint, tag, branch.flow or flow, now)
         if leg is None:
             return
         if not leg.contact:
@@ -62,7 +63,7 @@ class CallContext(ResponseContext):
 
     def failed(self, branch: Branch, outcome: Outcome) -> None:
         if not any(other.endpoint is branch.endpoint for other in self.open):
-            self._calls.silence(self.call, branch.endpoint.name)
+            self._calls.silence(self.call, branch.callee)
 
     def more(self, branch: Branch, outcome: Outcome) -> Sequence[Branch]:
         if outcome.response is not None and 300 <= outcome.status < 400:

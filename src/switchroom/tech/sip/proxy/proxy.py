@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from switchroom.core.channels import Channels
 from switchroom.core.ports import Clock
 from switchroom.core.schedule import Schedule
 from switchroom.core.tally import Answers
-from switchroom.model.endpoint import Contact
+from switchroom.model.endpoint import Contact, EndpointId
 from switchroom.model.errors import EndpointNotFound, InvalidParameter, NoContact
 from switchroom.model.settings import SipEndpointSettings
 from switchroom.tech.sip.answer import Answer
@@ -30,6 +29,7 @@ from switchroom.tech.sip.proxy.context import Means, ResponseContext
 from switchroom.tech.sip.proxy.dialogs import CallContext, DialogContext, contact_of
 from switchroom.tech.sip.proxy.identity import asserted, withheld
 from switchroom.tech.sip.proxy.marks import Marks
+from switchroom.tech.sip.proxy.office import Office
 from switchroom.tech.sip.proxy.passing import Passing, breadth_of, hops, same, strange_routes
 from switchroom.tech.sip.proxy.targets import Targets
 from switchroom.tech.sip.proxy.ways import Ways
@@ -41,6 +41,7 @@ from switchroom.wire.sip.headers import parse_name_addr
 from switchroom.wire.sip.message import Request, Response
 from switchroom.wire.sip.sanity import check
 from switchroom.wire.sip.stack import Stack
+from switchroom.wire.sip.uri import Uri
 from switchroom.wire.sip.write import received_vias
 
 #: Requests that make a dialog (RFC 3261 12.1, RFC 6665 4.1.2.4, RFC 3515 2.4.4).
@@ -62,7 +63,8 @@ class Proxy:
         exchanges: Exchanges,
         transports: Transports,
         stack: Stack,
-        channels: Channels,
+        calls: Calls,
+        offices: list[Office],
         schedule: Schedule,
         clock: Clock,
         marks: Marks,
@@ -73,14 +75,12 @@ class Proxy:
         *,
         serial: bool,
     ) -> None:
-        """``token`` makes the secret that is our Route in a call, in place of the flow token of RFC 5626 5.3: the flows
+        """``calls`` and ``offices`` are shared by all SIP technologies of the server; ours is added to them.
+        ``token`` makes the secret that is our Route in a call, in place of the flow token of RFC 5626 5.3: the flows
         are in the table of calls. ``answer`` and ``flush`` send answers of our own, ``answers`` counts what goes back.
         ``serial``: contacts are called one after another, the preferred first, and not at once.
         """
         self._driver = driver
-        self._directory = directory
-        self._targets = targets
-        self._exchanges = exchanges
         self._transports = transports
         self._stack = stack
         self._schedule = schedule
@@ -88,10 +88,13 @@ class Proxy:
         self._marks = marks
         self._token = token
         self._serial = serial
-        self.ways = Ways(exchanges, transports)
         self._passing = Passing(directory, transports)
-        self._means = Means(stack, exchanges, schedule, clock, answer, flush, answers, directory.general.timer_b)
-        self.calls = Calls(technology, channels)
+        ways = Ways(exchanges, transports)
+        self._office = Office(technology, directory, targets, exchanges, ways, self._passing)
+        self._offices = offices
+        offices.append(self._office)
+        self._means = Means(stack, schedule, clock, answer, flush, answers, directory.general.timer_b)
+        self.calls = calls
         #: INVITEs that wait for an answer, by their server transaction.
         self._contexts: dict[str, ResponseContext] = {}
 
@@ -101,21 +104,45 @@ class Proxy:
         """An INVITE of an endpoint to another one, or to a number behind a trunk."""
         proven = bool(endpoint.auth) and not self._driver.trusts(incoming, endpoint)
         try:
-            targets = self._targets.find(incoming.request.uri, proven=proven)
+            office, targets = self._find_targets(incoming.request.uri, self._office, proven=proven)
         except NoContact:
             return Answer(480)
         except EndpointNotFound:
             return Answer(404)
-        return self.forward(incoming, endpoint, targets)
+        return self._forward(incoming, endpoint, office, targets)
+
+    def _find_targets(self, uri: Uri, nearest: Office, *, proven: bool) -> tuple[Office, list[Target]]:
+        """Whom a URI means, and of which technology: of the nearest one, unless nobody there has the name, or it is the
+        GRUU of a device elsewhere.
+
+        Raises:
+            As ``Targets.find``.
+        """
+        offices = [nearest, *(office for office in self._offices if office is not nearest)]
+        offices.sort(key=lambda office: not office.targets.is_device(uri))
+        for office in offices:
+            try:
+                return office, office.targets.find(uri, proven=proven)
+            except NoContact:
+                raise
+            except EndpointNotFound:
+                continue
+        raise EndpointNotFound
 
     def forward(
         self, incoming: RequestReceived, endpoint: SipEndpointSettings, targets: Sequence[Target]
     ) -> Answer | None:
-        """Passes a request outside any dialog on to all targets; None: its answer comes from there.
+        """Passes a request outside any dialog on to all targets, which are of this technology; None: its answer comes
+        from there.
 
         Raises:
             SipError: a header that decides where it goes can not be understood.
         """
+        return self._forward(incoming, endpoint, self._office, targets)
+
+    def _forward(
+        self, incoming: RequestReceived, endpoint: SipEndpointSettings, office: Office, targets: Sequence[Target]
+    ) -> Answer | None:
         request = incoming.request
         refusal = self._refusal(request)
         if refusal is not None:
@@ -128,9 +155,9 @@ class Proxy:
         breadth = breadth_of(request)
         if breadth < (1 if self._serial else len(targets)):
             return Answer(440)
-        if self.calls.full(endpoint.name):
+        if self.calls.full(EndpointId(self._office.technology, endpoint.name)):
             return Answer(503, [("Retry-After", str(RETRY_AFTER))], stateless=True)
-        ways = [(target, hop) for target in targets if (hop := self._way_to(target)) is not None]
+        ways = [(target, hop) for target in targets if (hop := _way_to(target, office)) is not None]
         if not ways:
             return Answer(480)
         self._stack.begin(incoming, incoming.received_at)
@@ -141,7 +168,8 @@ class Proxy:
         record = self._record(incoming, context)
         branches = []
         for target, hop in self._ordered(ways):
-            branch = self._branch(context, target, hop, [*headers, *asserted(request, endpoint, target.endpoint, hop)])
+            identity = asserted(request, endpoint, target.endpoint, hop)
+            branch = _branch(context, office, target, hop, [*headers, *identity])
             branch.mark, branch.record = mark, record
             branches.append(branch)
         if request.method == "INVITE":
@@ -157,12 +185,6 @@ class Proxy:
         required = request.all("proxy-require")
         return Answer(420, [("Unsupported", ", ".join(required))]) if required else None
 
-    def _way_to(self, target: Target) -> NextHop | None:
-        try:
-            return self._exchanges.route(target.endpoint, target.uri, target.contact)
-        except InvalidParameter:
-            return None
-
     def _ordered(self, ways: list[tuple[Target, NextHop]]) -> list[tuple[Target, NextHop]]:
         """One after another: the preferred first, of equals the latest (docs/rulings.md 8)."""
         if not self._serial:
@@ -174,13 +196,13 @@ class Proxy:
         vias = received_vias(request, flow.host, flow.port)
         if request.method not in _MAKE_DIALOGS:
             return ResponseContext(self._means, incoming, vias)
-        caller = Leg(endpoint, request.from_.tag or "", flow, incoming.received_at)
+        caller = Leg(self._office, endpoint, request.from_.tag or "", flow, incoming.received_at)
         caller.contact = contact_of(request)
         caller.routes = tuple(request.all("record-route"))
         if sum(map(len, caller.routes)) > MAX_LEG_TEXT:
             raise SipError(400, "Record-Route Too Long")
         caller.direct = is_direct(incoming)
-        caller.follows_contact = self._directory.by_source(flow.host, flow.port) == endpoint.name
+        caller.follows_contact = self._office.directory.by_source(flow.host, flow.port) == endpoint.name
         caller.cseq = request.cseq.number
         call = Call(request.method, request.call_id, caller, self._token(), incoming.received_at)
         self.calls.open(call)
@@ -196,13 +218,6 @@ class Proxy:
         token = context.call.token
         return token, scheme, route_to(token, scheme, arrived, incoming.flow.host)
 
-    def _branch(self, context: ResponseContext, target: Target, hop: NextHop, headers: Sequence[Header]) -> Branch:
-        request, endpoint = context.incoming.request, target.endpoint
-        uri = request_uri(target.uri, endpoint)
-        branch = Branch(request.method, uri, context.vias, headers, request.body, endpoint, hop, context)
-        branch.contact = target.contact
-        return branch
-
     def _redirected(self, seen: set[str], context: CallContext, branch: Branch, response: Response) -> list[Branch]:
         """Branches to the contacts of a 3xx (16.7 step 4), where the endpoint's settings allow it: endpoints and trunks
         of ours alone, each once.
@@ -217,12 +232,13 @@ class Proxy:
             caller = context.call.caller.endpoint
             headers = [*hops(request, 1), *self._passing.carried(request, caller)]
             for contact in contacts[:MAX_REDIRECT_CONTACTS]:
-                for target in self._targets.find(contact.uri, proven=True):
-                    hop = self._way_to(target)
+                office, targets = self._find_targets(contact.uri, branch.office, proven=True)
+                for target in targets:
+                    hop = _way_to(target, office)
                     if hop is None or len(seen) >= MAX_REDIRECT_CONTACTS:
                         continue
                     identity = asserted(request, caller, target.endpoint, hop)
-                    further = self._branch(context, target, hop, [*headers, *identity])
+                    further = _branch(context, office, target, hop, [*headers, *identity])
                     if further.target not in seen:
                         seen.add(further.target)
                         further.mark, further.record = branch.mark, branch.record
@@ -293,7 +309,7 @@ class Proxy:
             branch = self._within(found, request, flow)
         except (SipError, InvalidParameter):
             return
-        self._exchanges.start(branch, _ignore)
+        branch.office.exchanges.start(branch, _ignore)
 
     def _within(self, found: Found, request: Request, flow: Flow) -> Branch:
         """The request as it goes on to the other party.
@@ -306,18 +322,20 @@ class Proxy:
         routes = self._passing.routes_left(request, call.token)
         if strange_routes(routes, receiver.routes):
             raise SipError(403, "A Route Outside The Dialog")
-        hop = self.ways.to(receiver)
+        office = receiver.office
+        hop = office.ways.to(receiver)
         sender.heard = self._clock.monotonic()
         sender.cseq = max(sender.cseq, request.cseq.number)
-        if sender.flow != flow and call.state is CallState.CONFIRMED:
-            # Not while phones ring: whoever of them does not answer knows as much as who does.
+        if sender.flow != flow and call.state is CallState.CONFIRMED and sender.office is self._office:
+            # Not while phones ring: whoever of them does not answer knows as much as who does. And not to another
+            # technology, whose settings are not meant for it.
             self.calls.move(call, sender, flow)
         target = request.target
         if target not in receiver.contact and receiver.uri is not None and self._transports.names_us(request.uri):
             target = receiver.target
         vias = received_vias(request, flow.host, flow.port)
-        headers = [*hops(request, 0), *self._passing.carried(request, sender.endpoint)]
-        return Branch(request.method, target, vias, headers, request.body, receiver.endpoint, hop, None)
+        headers = [*hops(request, 0), *sender.office.passing.carried(request, sender.endpoint)]
+        return Branch(request.method, target, vias, headers, request.body, office, receiver.endpoint, hop, None)
 
     # ---- ends
 
@@ -339,10 +357,11 @@ class Proxy:
             return
         if response.status < 200:
             context.provisional(branch, response, flow)
-            return
-        if response.status < 300:
-            context.success(branch, response, flow)
-        self._exchanges.answered(branch, response)
+        else:
+            if response.status < 300:
+                context.success(branch, response, flow)
+            branch.office.exchanges.answered(branch, response)
+        context.flush_after(self._means)
 
     def disconnected(self, flow: Flow) -> None:
         """A connection is closed: who waited on it for the answer to an INVITE can not be given it any more, so nobody
@@ -354,6 +373,23 @@ class Proxy:
 
 def _ignore(outcome: Outcome) -> None:
     """Nobody waits for what becomes of an ACK."""
+
+
+def _way_to(target: Target, office: Office) -> NextHop | None:
+    try:
+        return office.exchanges.route(target.endpoint, target.uri, target.contact)
+    except InvalidParameter:
+        return None
+
+
+def _branch(
+    context: ResponseContext, office: Office, target: Target, hop: NextHop, headers: Sequence[Header]
+) -> Branch:
+    request, endpoint = context.incoming.request, target.endpoint
+    uri = request_uri(target.uri, endpoint)
+    branch = Branch(request.method, uri, context.vias, headers, request.body, office, endpoint, hop, context)
+    branch.contact = target.contact
+    return branch
 
 
 def _talk(found: Found) -> bool:

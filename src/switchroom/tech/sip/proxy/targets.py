@@ -49,6 +49,11 @@ class Targets:
             raise SipError(403, "Trunks Are For Callers With A Password")
         return [trunk]
 
+    def is_device(self, uri: Uri) -> bool:
+        """Whether a URI is the GRUU of a device that is registered here."""
+        device = self._names.device(uri)
+        return device is not None and device.contact is not None
+
     def is_trunk(self, uri: Uri) -> bool:
         """Whether a URI outside leads to a trunk of ours."""
         return self._trunk(uri) is not None

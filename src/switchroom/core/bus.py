@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from switchroom.core.ports import Listener
 from switchroom.model.endpoint import EndpointId
-from switchroom.model.events import Event
+from switchroom.model.events import Event, TextMessageStatusChange
+
+
+def _always() -> bool:
+    return True
 
 
 class Bus:
@@ -19,11 +23,22 @@ class Bus:
         self._only: dict[int, tuple[type[Event], ...]] = {}
         #: Who hears events of a kind, in order; made when the first of the kind comes.
         self._hearing: dict[type[Event], list[Listener]] = {}
+        self._follows: list[Callable[[], bool]] = []
 
-    def attach(self, listener: Listener, *, last: bool = False, only: tuple[type[Event], ...] = ()) -> None:
+    def attach(
+        self,
+        listener: Listener,
+        *,
+        last: bool = False,
+        only: tuple[type[Event], ...] = (),
+        follows: Callable[[], bool] = _always,
+    ) -> None:
         """``last``: after all others, for one who publishes more because of what it hears. ``only``: it hears these
-        kinds of events; all, when there are none.
+        kinds of events; all, when there are none. ``follows`` tells whether it wants to hear now of messages that are
+        on their way; it hears of their beginning and their end in any case.
         """
+        if TextMessageStatusChange in (only or (TextMessageStatusChange,)):
+            self._follows.append(follows)
         if last:
             self._listeners.append(listener)
             self._last += 1
@@ -32,6 +47,10 @@ class Bus:
         if only:
             self._only[id(listener)] = only
         self._hearing.clear()
+
+    def follows(self) -> bool:
+        """Whether anybody wants to hear of messages that are on their way."""
+        return any(follows() for follows in self._follows)
 
     def takes(self, endpoint: EndpointId) -> bool:
         """Whether a text from ``endpoint`` would reach anybody (SIP answers 404 otherwise)."""

@@ -180,6 +180,13 @@ class Dispatch:
         """
         record = entry.record
         records = record.deliveries
+        if len(planned) == len(records) == 1 and not entry.lanes and records[0].state is QUEUED:
+            delivery = planned[0]
+            lane = delivery.lane or delivery.contact
+            if lane == records[0].contact:
+                # One contact, as most have, and nothing of it has begun: the same in short.
+                self._push(entry, 0, delivery, lane)
+                return
         in_lanes = set(entry.lanes.values())
         going: list[tuple[int, Delivery, str]] = []
         changed: list[int] = []
@@ -204,11 +211,15 @@ class Dispatch:
         if changed or not entry.lanes:
             self._changed(entry, changed)
         for index, delivery, lane in going:
-            key = (record.technology, lane)
-            if not self._lanes.waiting(key):
-                # Behind others it would be old when its turn comes, and costs memory until then.
-                entry.plans[index] = delivery
-            self._lanes.push(key, (entry, index), held=not delivery.reachable)
+            self._push(entry, index, delivery, lane)
+
+    def _push(self, entry: Open, index: int, delivery: Delivery, lane: str) -> None:
+        key = (entry.record.technology, lane)
+        entry.lanes[index] = lane
+        if not self._lanes.waiting(key):
+            # Behind others it would be old when its turn comes, and costs memory until then.
+            entry.plans[index] = delivery
+        self._lanes.push(key, (entry, index), held=not delivery.reachable)
 
     # ---- one attempt
 
@@ -408,7 +419,10 @@ def _record_for(entry: Open, delivery: Delivery, taken: set[int]) -> int | None:
 
 def _state(record: MessageRecord) -> MessageState:
     """What the states of its deliveries make of a message."""
-    states = {delivery.state for delivery in record.deliveries}
+    deliveries = record.deliveries
+    if len(deliveries) == 1:
+        return deliveries[0].state
+    states = {delivery.state for delivery in deliveries}
     for state in (DELIVERED, SENDING, QUEUED, CANCELLED, EXPIRED):
         if state in states:
             return state

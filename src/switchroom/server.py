@@ -80,10 +80,6 @@ DRAIN = 2.0
 GC_THRESHOLDS = (100_000, 50, 100)
 
 
-def _never() -> bool:
-    return False
-
-
 class StartError(Exception):
     """Why the server can not start; the text is for the administrator."""
 
@@ -116,11 +112,10 @@ class Server:
         self._ids = Ids(self._tokens, self._clock)
         self._bus = Bus()
         self._tally = Tally(self._clock.wall())
-        self._bus.attach(self._tally, follows=_never)
+        self._bus.attach(self._tally)
         if log.is_enabled_for(logging.INFO):
-            every_step = log.is_enabled_for(logging.DEBUG)
-            trail = Trail(every_step=every_step)
-            self._bus.attach(trail, only=(TextMessageStatusChange,), follows=lambda: every_step)
+            trail = Trail(every_step=log.is_enabled_for(logging.DEBUG))
+            self._bus.attach(trail, only=(TextMessageStatusChange,))
         self._registry = Registry(self._clock)
         self._channels = Channels(self._registry, self._bus, self._clock)
         self._technologies = Technologies()

@@ -348,13 +348,9 @@ class Applications:
         if isinstance(event, EndpointStateChange | DeviceUseChange):
             self._hear_device(endpoint, event)
 
-    def follows(self) -> bool:
-        """Whether any application subscribed to messages or referrals."""
-        return self._followed is None or bool(self._followed)
-
     def _hear_progress(self, event: Event) -> None:
         """A message or a referral got further."""
-        if not self.follows():
+        if self._followed is not None and not self._followed:
             return
         if isinstance(event, TextMessageStatusChange):
             kind, target = "message", event.message.id

@@ -120,7 +120,7 @@ class AriService:
         self._servers: list[asyncio.Server] = []
         #: Where the TLS listener is, None without one.
         self.tls_address: tuple[str, int] | None = None
-        bus.attach(self.applications, follows=self.applications.follows)
+        bus.attach(self.applications)
 
     def mount(self, prefix: str, handler: Handler) -> None:
         """Serves everything at and below ``prefix`` (below http.conf's own) by ``handler``; the longest prefix wins.

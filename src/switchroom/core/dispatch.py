@@ -180,13 +180,6 @@ class Dispatch:
         """
         record = entry.record
         records = record.deliveries
-        if len(planned) == len(records) == 1 and not entry.lanes and records[0].state is QUEUED:
-            delivery = planned[0]
-            lane = delivery.lane or delivery.contact
-            if lane == records[0].contact:
-                # One contact, as most have, and nothing of it has begun: the same in short.
-                self._push(entry, 0, delivery, lane)
-                return
         in_lanes = set(entry.lanes.values())
         going: list[tuple[int, Delivery, str]] = []
         changed: list[int] = []
@@ -211,15 +204,11 @@ class Dispatch:
         if changed or not entry.lanes:
             self._changed(entry, changed)
         for index, delivery, lane in going:
-            self._push(entry, index, delivery, lane)
-
-    def _push(self, entry: Open, index: int, delivery: Delivery, lane: str) -> None:
-        key = (entry.record.technology, lane)
-        entry.lanes[index] = lane
-        if not self._lanes.waiting(key):
-            # Behind others it would be old when its turn comes, and costs memory until then.
-            entry.plans[index] = delivery
-        self._lanes.push(key, (entry, index), held=not delivery.reachable)
+            key = (record.technology, lane)
+            if not self._lanes.waiting(key):
+                # Behind others it would be old when its turn comes, and costs memory until then.
+                entry.plans[index] = delivery
+            self._lanes.push(key, (entry, index), held=not delivery.reachable)
 
     # ---- one attempt
 

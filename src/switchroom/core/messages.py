@@ -449,8 +449,6 @@ class Messages:
             if not self._terms.keep_body and record.over:
                 record.body = ""
             self._journal.update(record, changed)
-        elif not self._bus.follows():
-            return
         self._bus.publish((TextMessageStatusChange(message=record, at=at),))
 
     def _wait_again(self, record: MessageRecord) -> None:

@@ -96,10 +96,10 @@ class Messaging:
         if asked:
             body, media_type = enveloped(message, sender, to, asked, media_type, body), cpim.MEDIA_TYPE
         uri = request_uri(target.uri, endpoint)
-        has_id = bool(extra) and any(name.lower() == "message-id" for name, _ in extra)
+        has_id = any(name.lower() == "message-id" for name, _ in extra)
         hops = self._max_forwards if message.max_forwards is None else str(message.max_forwards)
         headers = [
-            *[("Route", route) for route in hop.routes],
+            *(("Route", route) for route in hop.routes),
             ("From", f"{sender};tag={self._token()}"),
             ("To", str(to)),
             # The same at each attempt, and so is the id: a phone can tell a repeat. One for each contact.

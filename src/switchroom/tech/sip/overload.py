@@ -4,8 +4,8 @@ A request without credentials costs a challenge and leads to another request. Th
 that have proven themselves before, calls that are under way and answers go on, so what was begun is brought to its end.
 Who is not answered asks again a little later (RFC 3261 17.1), and that is what makes room.
 
-Credentials are not looked at here, only whether there are any: whoever makes some up is not left alone, but is counted as
-a failure and refused soon after (``authentication.Failures``).
+Credentials are not looked at here, only whether there are any: whoever makes some up is not left alone, but is counted
+as a failure and refused soon after (``authentication.Failures``).
 """
 
 from __future__ import annotations

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 import structlog
 
-from support.call_world import Exchange, Phone, at, exchange
-from support.sip_world import SERVER, Sent, SipWorld, aor, auth, authorized, phone, reply, request, settings
+from support.call_world import Exchange, Phone, at, exchange, exchange_beside
+from support.sip_world import HERE, SERVER, Sent, SipWorld, aor, auth, authorized, phone, reply, request, settings
 from switchroom.core.security import Offence
+from switchroom.model.settings import ChanSipSettings, PeerSettings
+from switchroom.tech.sip.chan_sip import ChanSip
 from switchroom.tech.sip.limits import REFERRAL_WINDOW, REFERRALS_PER_WINDOW
+from switchroom.wire.sip.flow import Flow
 from switchroom.wire.sip.message import Response
 
 PHONE = "192.0.2.9:5090"
@@ -170,6 +174,16 @@ async def test_several_refer_to_are_none(second: str) -> None:
     assert status(w.receive(referral(f"Refer-To: <sip:bob@{SERVER}>\n{second}\n"), PHONE)) == 400
 
 
+@pytest.mark.parametrize("meant", [f"sip:+900@{SERVER}", f"sip:+900@{SERVER};transport=udp"])
+async def test_a_number_behind_a_trunk_on_this_machine_is_not_named_by_our_address(meant: str) -> None:
+    x = await exchange("alice", "bob", endpoints=[phone("trunk")], aors=[aor("trunk", contact=(f"sip:{SERVER}:5090",))])
+    alice, bob = at(x, "alice", "192.0.2.10:5060"), at(x, "bob", "192.0.2.20:5060")
+    for uri, refer_to in ((f"sip:bob@{SERVER}", meant), (meant, f"sip:bob@{SERVER}")):
+        headers = f"Refer-To: <{refer_to}>\nContact: <{alice.contact}>\n"
+        alice._proven(alice._outside("REFER", uri, uri, headers))
+        assert (alice.statuses(), bob.methods(), x.lost) == ([404], [], [])
+
+
 @pytest.mark.parametrize(("to", "code"), [("nobody", 404), ("away", 480), ("alice", 403)])
 async def test_who_is_not_there_is_not_referred(to: str, code: int) -> None:
     """And nobody refers themselves: it would come back."""
@@ -291,6 +305,215 @@ async def test_who_is_referred_does_not_lead_the_referral_elsewhere() -> None:
     bob.answer(bob.got("REFER"), 302, extra=f"Contact: <sip:carol@{SERVER}>\n")
     assert alice.statuses() == [302]
     assert carol.methods() == []
+
+
+# ---- between technologies
+
+
+class Beside:
+    """alice, dora, 900 and a trunk in pjsip.conf; bob, erin and a trunk in sip.conf; twin and a provider in both."""
+
+    def __init__(self, pjsip: Exchange, sip: Exchange) -> None:
+        self.pjsip, self.sip = pjsip, sip
+        self.alice = at(pjsip, "alice", PHONE)
+        self.bob = at(sip, "bob", "192.0.2.20:5062")
+        self.others = [at(pjsip, "dora", "192.0.2.11:5060"), at(sip, "erin", "192.0.2.21:5062")]
+        self.twins = at(pjsip, "twin", "192.0.2.12:5060"), at(sip, "twin", "192.0.2.22:5062")
+
+    def refers(self, who: Phone, refer_to: str = f"<sip:dora@{SERVER}>", *, to: str = "bob", extra: str = "") -> None:
+        uri = to if ":" in to else f"sip:{to}@{SERVER}"
+        headers = f"Contact: <{who.contact}>\nRefer-To: {refer_to}\n{extra}"
+        who._proven(who._outside("REFER", uri, to, headers))
+
+    def check_nobody_was_referred(self) -> None:
+        phones = (self.alice, self.bob, *self.others, *self.twins)
+        assert [phone.methods() for phone in phones] == [[]] * len(phones)
+        assert self.pjsip.lost == []
+        assert self.pjsip.calls == 0
+
+
+async def beside() -> Beside:
+    names = ("alice", "dora", "twin", "900")
+    configured = settings(
+        *(phone(name) for name in names),
+        *(phone(name, auth=()) for name in ("open", "trunk", "provider")),
+        aors=[
+            *(aor(name) for name in (*names, "open")),
+            aor("trunk", contact=("sip:gw@198.51.100.9",)),
+            aor("provider", contact=("sip:gw@198.51.100.77",)),
+        ],
+        auths=[auth(name) for name in names],
+        domain_aliases={"alias.example": "example.org", "both.example": "example.org"},
+    )
+    pjsip = Exchange(await SipWorld(configured).start())
+    sip = await exchange_beside(
+        pjsip,
+        *("bob", "erin", "twin", "away"),
+        endpoints=[phone("line", auth=()), phone("provider", auth=()), phone("alias", auth=())],
+        aors=[
+            *(aor("line", contact=("sip:gw@203.0.113.9:5080",)), aor("provider", contact=("sip:gw@198.51.100.77",))),
+            aor("alias", contact=("sip:gw@both.example",)),
+        ],
+    )
+    return Beside(pjsip, sip)
+
+
+@pytest.mark.parametrize(
+    "refer_to",
+    [
+        *(f"<sip:dora@{SERVER}>", f"<sip:erin@{SERVER}>", f"<sip:dora@{SERVER}:5070>", "<sip:dora@alias.example>"),
+        *("<sip:+4930123@198.51.100.9>", "<sip:+4930123@203.0.113.9:5080>", f'"Me" <sip:alice@{SERVER}>'),
+    ],
+)
+async def test_across_what_both_would_call_passes_as_it_came(refer_to: str) -> None:
+    b = await beside()
+    b.refers(b.alice, refer_to)
+    assert b.bob.got("REFER").request.first("refer-to") == refer_to
+    assert b.bob.got("REFER").request.first("authorization") is None
+    assert b.bob.methods() == ["REFER"]
+    assert all(each.heard == [] for each in (*b.others, *b.twins))
+
+
+@pytest.mark.parametrize(
+    ("refer_to", "code"),
+    [
+        *(("<tel:+900123456>", 403), ("<sip:+900123456@premium.example>", 403), ("<sip:bob@192.0.2.7>", 403)),
+        *((f"<sip:dora@{SERVER}:5080>", 403), ("<sip:+900@203.0.113.9>;x=y, <sip:a@b>", 400)),
+        *(("<sip:+900@203.0.113.9:5099>", 403), (f"<sip:900123@{SERVER}:5070>", 404), (f"<sip:nobody@{SERVER}>", 404)),
+        *((f"<sip:dora@{SERVER};maddr=203.0.113.9>", 403), (f"<sip:dora@{SERVER}:5070?Replaces=a%3Bto-tag%3D1>", 403)),
+        *((f"<sip:erin@{SERVER};method=BYE>", 403), (f"<sip:erin:secret@{SERVER}>", 403)),
+        # It would call itself, at whichever socket.
+        *((f"<sip:bob@{SERVER}>", 403), (f"<sip:bob@{SERVER}:5070>", 403), ("<sip:bob@203.0.113.9:5080>", 403)),
+        # Somebody else for who is referred: a namesake, a number that another account pays for, or that a name becomes.
+        *((f"<sip:twin@{SERVER}>", 403), ("<sip:+900@198.51.100.77>", 403), ("<sip:900@both.example>", 403)),
+    ],
+)
+async def test_across_nothing_else_passes_and_it_is_told(
+    refer_to: str, code: int, logged: list[dict[str, object]]
+) -> None:
+    b = await beside()
+    b.refers(b.alice, refer_to)
+    assert b.alice.statuses()[-1] == code
+    b.check_nobody_was_referred()
+    b.pjsip.pass_time(1)
+    told = [(e["offence"], e["account"]) for e in logged if e["event"] == "security event"]
+    assert told == [(Offence.REFUSED_REFER_TO.value, "alice")]
+
+
+@pytest.mark.parametrize(
+    ("to", "code"),
+    [
+        *(("nobody", 404), ("away", 480), (f"sip:nobody@{SERVER}:5070", 404)),
+        *(("sip:+4930123@203.0.113.9:5080", 404), ("sip:+4930123@198.51.100.9", 404), ("tel:bob", 404)),
+        # As for calls: a name in the file of who refers comes first, its trunk too.
+        *(("900", 480), ("sip:bob@198.51.100.9", 404)),
+    ],
+)
+async def test_across_nobody_but_an_endpoint_that_is_there_is_referred(to: str, code: int) -> None:
+    b = await beside()
+    b.refers(b.alice, to=to)
+    assert b.alice.statuses()[-1] == code
+    b.check_nobody_was_referred()
+
+
+async def test_across_a_namesake_is_not_referred_instead() -> None:
+    b = await beside()
+    for referrer, referred in zip((b.alice, b.bob), b.twins, strict=True):
+        b.refers(referrer, to="twin")
+        assert referred.methods() == ["REFER"]
+        assert b.twins[b.twins[0] is referred].methods() == []
+
+
+@pytest.mark.parametrize(
+    ("meant", "passes"), [(f"twin@{SERVER}", True), (f"twin@{SERVER}:5070", False), (f"erin@{SERVER}:5070", True)]
+)
+async def test_the_address_of_the_other_technology_does_not_lead_to_a_namesake_there(meant: str, passes: bool) -> None:
+    """The phone may well have an account at both."""
+    b = await beside()
+    b.refers(b.alice, f"<sip:{meant}>", to="dora")
+    assert b.others[0].methods() == ["REFER"][:passes]
+    assert b.alice.statuses() == [403][passes:]
+
+
+async def test_across_a_device_is_referred_by_its_own_uri_and_not_to_itself() -> None:
+    b = await beside()
+    there = b.twins[1]
+    there.register("Supported: gruu\n", f'<{there.contact}>;+sip.instance="<urn:uuid:1>"')
+    gruu = f"sip:twin@{SERVER};gr=urn:uuid:1"
+    b.refers(b.alice, to=gruu)
+    assert (there.methods(), b.twins[0].methods()) == (["REFER"], [])
+    b.refers(b.alice, f"<{gruu}>", to=gruu)
+    assert (b.alice.statuses()[-1], there.methods()) == (403, [])
+    b.refers(b.alice, f"<{gruu}>")
+    assert b.bob.methods() == ["REFER"]
+
+
+@pytest.mark.parametrize("by", [f"<sip:bob@{SERVER}>", f"<sip:dora@{SERVER}>", "<sip:boss@evil.example>"])
+async def test_across_nobody_refers_in_the_name_of_another(by: str) -> None:
+    b = await beside()
+    b.refers(b.alice, extra=f"Referred-By: {by}\n")
+    assert b.alice.statuses()[-1] == 403
+    b.check_nobody_was_referred()
+
+
+async def test_across_a_password_is_needed_as_well_and_it_is_one_of_that_socket() -> None:
+    b = await beside()
+    stranger = at(b.pjsip, "mallory", "192.0.2.66:5060", register=False)
+    for name in ("bob", "nobody"):
+        headers = f"Contact: <{stranger.contact}>\nRefer-To: <sip:dora@{SERVER}>\n"
+        stranger.send(stranger._outside("REFER", f"sip:{name}@{SERVER}", name, headers))
+    assert stranger.statuses() == [401, 401]
+    nameless = at(b.pjsip, "open", "192.0.2.67:5060", register=False)
+    b.refers(nameless)
+    assert nameless.statuses() == [403]
+    foreign = Phone(b.sip, "alice", Flow("udp", "udp", "192.0.2.68", 5060), "sip:alice@192.0.2.68")
+    b.refers(foreign)
+    assert foreign.statuses() == [401]
+    b.check_nobody_was_referred()
+
+
+async def test_across_who_calls_from_its_address_without_a_password_refers_nobody() -> None:
+    """``insecure=invite`` of sip.conf is about calls."""
+    pjsip = await exchange("dora", "alice")
+    alice, _ = at(pjsip, "alice", PHONE), at(pjsip, "dora", "192.0.2.11:5060")
+    sip = settings(phone("gate"), aors=[aor("gate", contact=("sip:192.0.2.70:5062",))], auths=[auth("gate")])
+    gate = PeerSettings(
+        name="gate", source=HERE, user=True, peer=True, host="192.0.2.70", port=5062, insecure=("invite", "port")
+    )
+    driver = partial(ChanSip, lambda: ChanSipSettings(peers={"gate": gate}, sip=sip))
+    world = SipWorld(sip, name="SIP", driver=driver, port=5070, beside=pjsip.world)
+    await world.sip.start()
+    caller = at(Exchange(world, pjsip), "gate", "192.0.2.70:5062", register=False)
+    headers = f"Contact: <{caller.contact}>\nRefer-To: <sip:dora@{SERVER}>\n"
+    caller.send(caller._outside("REFER", f"sip:alice@{SERVER}", "alice", headers))
+    assert caller.statuses() == [401]
+    assert alice.methods() == []
+    caller._proven(caller._outside("REFER", f"sip:alice@{SERVER}", "alice", headers))
+    assert alice.methods() == ["REFER"]
+
+
+async def test_across_who_is_referred_does_not_lead_the_referral_elsewhere() -> None:
+    pjsip = await exchange("alice", "dora")
+    sip = await exchange_beside(pjsip, endpoints=[phone("bob", follow_redirect_methods=("invite",))], aors=[aor("bob")])
+    alice, dora = at(pjsip, "alice", PHONE), at(pjsip, "dora", "192.0.2.11:5060")
+    bob = at(sip, "bob", "192.0.2.20:5062")
+    headers = f"Contact: <{alice.contact}>\nRefer-To: <sip:alice@{SERVER}>\n"
+    alice._proven(alice._outside("REFER", f"sip:bob@{SERVER}", "bob", headers))
+    bob.answer(bob.got("REFER"), 302, extra=f"Contact: <sip:dora@{SERVER}>\n")
+    assert (alice.statuses(), dora.methods()) == ([302], [])
+
+
+async def test_across_referrals_count_with_the_others() -> None:
+    b = await beside()
+    for n in range(REFERRALS_PER_WINDOW):
+        b.refers(b.alice, f"<sip:erin@{SERVER}>", to=("bob", "dora")[n % 2])
+    assert len(b.bob.methods()) == REFERRALS_PER_WINDOW // 2
+    b.refers(b.alice)
+    assert b.alice.statuses()[-1] == 503
+    assert b.bob.methods() == []
+    # The other technology's accounts are others.
+    b.refers(b.bob, to="dora")
+    assert "REFER" in b.others[0].methods()
 
 
 # ---- how often

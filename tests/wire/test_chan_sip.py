@@ -106,6 +106,34 @@ async def test_a_soft_phone_and_a_phone_of_pjsip_text_each_other(
         assert server.log_errors() == []
 
 
+@pytest.mark.parametrize("outward", [True, False], ids=["to_sip", "to_pjsip"])
+async def test_phones_of_sip_and_of_pjsip_refer_each_other(tmp_path: Path, outward: bool) -> None:
+    at = Address("127.0.0.1", free_port())
+    async with (
+        running_server(config(tmp_path / "config", at, "bea", "ben", pjsip=user("desk") + user("dora"))) as server,
+        phone("desk", server.sip) as desk,
+        phone("bea", at) as bea,
+    ):
+        referrer, referred = (desk, bea) if outward else (bea, desk)
+        for each in (desk, bea):
+            assert (await each.register(password=f"{each.name}pw")).status == 200
+
+        async def refer(refer_to: str) -> int:
+            headers = [f"Contact: <{referrer.contact}>", f"Refer-To: {refer_to}"]
+            password = f"{referrer.name}pw"
+            return (await referrer.request("REFER", referred.name, headers=headers, password=password)).status
+
+        for meant in (f"<sip:dora@{referred.server}>", f"<sip:ben@{server.sip}>", f"<sip:{referrer.name}@{at}>"):
+            assert await refer(meant) == 202
+            assert (await referred.next("REFER")).first("Refer-To") == meant
+        assert await refer("<tel:+900>") == 403
+        assert await refer(f"<sip:{referred.name}@{server.sip}>") == 403
+        assert await refer(f"<sip:nobody@{at}>") == 404
+        referred.read()
+        assert [request.method for request in referred.received] == []
+        assert server.log_errors() == []
+
+
 async def test_a_soft_phone_and_one_of_pjsip_call_each_other(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     need_package("pjsua2", request)
     path = need_program("baresip", request)

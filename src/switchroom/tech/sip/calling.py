@@ -22,13 +22,14 @@ from switchroom.tech.sip.directory import Directory
 from switchroom.tech.sip.exchange import Exchange, Exchanges, NextHop, Outcome
 from switchroom.tech.sip.limits import CALL_LINGERS, MAX_FORKS, RING_LIFE
 from switchroom.tech.sip.names import Target, request_uri, to_header
+from switchroom.tech.sip.redirection import Redirection
 from switchroom.wire.sip.dialog import Dialog
 from switchroom.wire.sip.errors import SipError
 from switchroom.wire.sip.events import RequestReceived
 from switchroom.wire.sip.headers import NameAddr
 from switchroom.wire.sip.message import Request, Response
 from switchroom.wire.sip.sdp import MEDIA_TYPE, Session
-from switchroom.wire.sip.uri import escape_user, parse_uri
+from switchroom.wire.sip.uri import Uri, escape_user, parse_uri
 
 #: What a phone may send us inside a call.
 _ALLOW = "INVITE, ACK, CANCEL, BYE, UPDATE, INFO, OPTIONS, NOTIFY"
@@ -155,6 +156,8 @@ class Call:
         "_forks",
         "_invite",
         "_offers",
+        "_place",
+        "_redirection",
         "_reply",
         "_rings_until",
         "_sender",
@@ -168,6 +171,8 @@ class Call:
     def __init__(self, calls: Calls, target: Target, sender: NameAddr, contact: str, caller: Caller) -> None:
         self._calls = calls
         self._target = target
+        #: Where the call is now: at its target, or where a 3xx of that led to.
+        self._place = target
         self._sender = sender
         self._contact = contact
         self._caller = caller
@@ -179,6 +184,8 @@ class Call:
         self._session: Session | None = None
         self._extra: Headers = ()
         self._invite: Exchange | None = None
+        #: Follows 3xx, where ``follow_redirect_methods`` has ``invite``.
+        self._redirection: Redirection | None = None
         #: Whether the INVITE offers a session; otherwise the 2xx does, and ``_reply`` is what the ACK says to that.
         self._offers = True
         self._reply = b""
@@ -192,6 +199,11 @@ class Call:
     @property
     def up(self) -> bool:
         return self._state is _State.UP
+
+    @property
+    def moved(self) -> bool:
+        """Whether a 3xx led it away from the contact it was to."""
+        return self._place is not self._target
 
     # ---- the INVITE
 
@@ -225,8 +237,17 @@ class Call:
         exchange = calls.exchanges.fitted(Exchange("INVITE", uri, headers, body, endpoint, hop))
         exchange.cseq = number
         exchange.heard = self._heard
-        self._invite = exchange
-        calls.exchanges.start(exchange, self._ended)
+        self._invite, self._place = exchange, self._target
+        if "invite" in endpoint.follow_redirect_methods:
+            self._redirection = Redirection(calls.exchanges, exchange, self._ended, self._moved)
+            self._redirection.start()
+        else:
+            calls.exchanges.start(exchange, self._ended)
+
+    def _moved(self, exchange: Exchange, uri: Uri) -> None:
+        """The INVITE goes on to where a 3xx leads, which is no binding of the endpoint's."""
+        exchange.heard = self._heard
+        self._invite, self._place = exchange, self._target._replace(uri=uri, contact=None)
 
     def _heard(self, response: Response) -> None:
         """A provisional answer, or a 2xx: the first, one of another fork, one that comes again."""
@@ -304,6 +325,8 @@ class Call:
 
     def _cancel(self) -> None:
         invite = self._invite
+        if self._redirection is not None:
+            self._redirection.stop()
         if invite is not None:
             self._calls.exchanges.cancel(invite)
             # RFC 3261 9.1: a server may take the CANCEL and answer the INVITE never.
@@ -354,7 +377,7 @@ class Call:
         body: bytes = b"",
         number: int = 0,
     ) -> None:
-        exchanges, target = self._calls.exchanges, self._target
+        exchanges, target = self._calls.exchanges, self._place
         contact = target.contact
         # Behind NAT the phone's own word of where it is leads nowhere; its registration was corrected for that.
         corrected = contact is not None and contact.original_uri and not dialog.routes
@@ -375,6 +398,7 @@ class Call:
         if self._invite is not None:
             self._invite.heard = None
             self._invite = None
+        self._redirection = None
         self._acknowledgement = None
 
     def _common(self) -> list[tuple[str, str]]:
@@ -429,7 +453,7 @@ class Call:
                 return Answer(415, [("Accept", MEDIA_TYPE)])
             body = self._session.answer(request.body)
         elif offers:
-            body = self._session.offer(browser=_is_browser(self._target, None))
+            body = self._session.offer(browser=_is_browser(self._place, None))
         if body is None:
             return Answer(488)
         return Answer(200, [*headers, *_described(body)], body=body)

@@ -21,9 +21,18 @@ from switchroom.wire.sip.uri import SIP_SCHEMES, Uri
 class Redirection:
     """One request, and where it is sent on to. ``done`` is called once, with the outcome that counts."""
 
-    def __init__(self, exchanges: Exchanges, exchange: Exchange, done: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self,
+        exchanges: Exchanges,
+        exchange: Exchange,
+        done: Callable[[Outcome], None],
+        moved: Callable[[Exchange, Uri], None] | None = None,
+    ) -> None:
+        """``moved`` is told of each request that is sent on, and to where, before it leaves."""
         self._exchanges = exchanges
         self._done = done
+        self._moved = moved
+        self._stopped = False
         self._original = exchange
         #: Without the route to the first target, and before any challenge was answered for it.
         self._headers = [(name, value) for name, value in exchange.headers if name != "Route"]
@@ -34,13 +43,20 @@ class Redirection:
     def start(self) -> None:
         self._exchanges.start(self._original, partial(self._ended, self._original, 0))
 
+    def stop(self) -> None:
+        """Goes nowhere else any more: how the request under way ends is the outcome."""
+        self._stopped = True
+
     def _ended(self, exchange: Exchange, redirects: int, outcome: Outcome) -> None:
         if 300 <= outcome.status < 400 and outcome.response is not None and redirects < MAX_REDIRECTS:
             self._take(outcome.response, redirects + 1)
-        while not outcome.success and self._waiting:
-            following = self._follow(*self._waiting.pop(), exchange.cseq)
+        while not (outcome.success or self._stopped) and self._waiting:
+            uri, redirects = self._waiting.pop()
+            following = self._follow(uri, exchange.cseq)
             if following is not None:
-                self._exchanges.start(following[0], partial(self._ended, *following))
+                if self._moved is not None:
+                    self._moved(following, uri)
+                self._exchanges.start(following, partial(self._ended, following, redirects))
                 return
         self._done(outcome)
 
@@ -62,17 +78,17 @@ class Redirection:
             found.append((contact.uri, redirects))
         self._waiting += reversed(found)
 
-    def _follow(self, uri: Uri, redirects: int, cseq: int) -> tuple[Exchange, int] | None:
+    def _follow(self, uri: Uri, cseq: int) -> Exchange | None:
         """The same request to another target: same From, To and Call-ID, the next CSeq. None when no packet
-        may go there.
+        may go there, or none can hold it.
         """
         original = self._original
+        target = request_uri(uri, original.endpoint)
         try:
             hop = self._exchanges.route(original.endpoint, uri, None)
+            headers = [*(("Route", route) for route in hop.routes), *self._headers]
+            exchange = Exchange(original.method, target, headers, original.body, original.endpoint, hop)
+            exchange.cseq = cseq + 1
+            return self._exchanges.fitted(exchange)
         except InvalidParameter:
             return None
-        headers = [*(("Route", route) for route in hop.routes), *self._headers]
-        target = request_uri(uri, original.endpoint)
-        exchange = Exchange(original.method, target, headers, original.body, original.endpoint, hop)
-        exchange.cseq = cseq + 1
-        return exchange, redirects

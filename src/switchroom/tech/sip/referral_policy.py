@@ -3,26 +3,30 @@
 A referral makes somebody else's phone call at that phone's expense, so nothing passes that is not plainly allowed: who
 refers has shown a password, is referred to is an endpoint or a trunk of ours by nothing but its name, and no more often
 than people do it. Inside a dialog a REFER passes with its dialog: there two parties talk, and each may refuse.
+
+Referrals go where calls go, from the endpoints of one SIP technology to those of another, too. Whom a name means then
+depends on whose phone calls it: it has to be the same for both.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import structlog
 
 from switchroom.core.security import Offence
+from switchroom.model.endpoint import EndpointId
 from switchroom.model.errors import EndpointNotFound, NoContact
 from switchroom.model.settings import SipEndpointSettings
 from switchroom.tech.sip.answer import Answer
 from switchroom.tech.sip.authentication import Tell
-from switchroom.tech.sip.directory import Directory
 from switchroom.tech.sip.driver import Driver
 from switchroom.tech.sip.limits import MAX_REFERRERS, REFERRAL_WINDOW, REFERRALS_PER_WINDOW
 from switchroom.tech.sip.names import Target, latest
-from switchroom.tech.sip.proxy.targets import Targets
-from switchroom.tech.sip.transports import Transports, host_port
+from switchroom.tech.sip.proxy.office import Office, in_turn
+from switchroom.tech.sip.transports import host_port
 from switchroom.wire.sip.errors import SipError
 from switchroom.wire.sip.events import RequestReceived
 from switchroom.wire.sip.headers import parse_name_addr
@@ -31,8 +35,8 @@ from switchroom.wire.sip.uri import SIP_SCHEMES, Uri
 
 log = structlog.get_logger(__name__)
 
-#: Passes a request on to targets; None: its answer comes from there.
-Forward = Callable[[RequestReceived, SipEndpointSettings, Sequence[Target]], Answer | None]
+#: Passes a request on to targets of one technology; None: its answer comes from there.
+Forward = Callable[[RequestReceived, SipEndpointSettings, Office, Sequence[Target]], Answer | None]
 
 #: What a Refer-To may not say of the request it leads to: another method than INVITE, or another way than ours.
 _FORBIDDEN_PARAMETERS = ("method", "maddr", "ttl", "lr")
@@ -44,6 +48,22 @@ class Refused(Exception):
     def __init__(self, reason: str, answer: Answer | None = None) -> None:
         super().__init__(reason)
         self.answer = answer or Answer(403)
+
+
+class Party(NamedTuple):
+    """Whom a URI means."""
+
+    office: Office
+    endpoint: SipEndpointSettings
+    #: A number behind this endpoint is meant, and not the endpoint.
+    behind: bool = False
+
+    @property
+    def endpoint_id(self) -> EndpointId:
+        return EndpointId(self.office.technology, self.endpoint.name)
+
+    def is_same(self, other: Party | None) -> bool:
+        return other is not None and (self.endpoint_id, self.behind) == (other.endpoint_id, other.behind)
 
 
 class Rates:
@@ -73,16 +93,15 @@ class ReferralPolicy:
     def __init__(
         self,
         driver: Driver,
-        directory: Directory,
-        targets: Targets,
-        transports: Transports,
+        office: Office,
+        offices: Iterable[Office],
         tell: Tell,
         forward: Forward,
     ) -> None:
+        """``office`` is the technology that REFERs come in at, one of all ``offices`` of the server."""
         self._driver = driver
-        self._directory = directory
-        self._targets = targets
-        self._transports = transports
+        self._office = office
+        self._offices = offices
         self._tell = tell
         self._forward = forward
         self._rates = Rates()
@@ -91,23 +110,23 @@ class ReferralPolicy:
         """A REFER of ``endpoint`` outside a dialog: refused, or passed on to one contact (docs/rulings.md 8)."""
         request = incoming.request
         try:
-            target = self._judge(incoming, endpoint)
+            referred, target = self._judge(incoming, endpoint)
         except Refused as refused:
             self._tell(Offence.REFUSED_REFER_TO, incoming.flow.host, endpoint.name)
             log.info("a referral was refused", endpoint=endpoint.name, reason=str(refused))
             return refused.answer
-        answer = self._forward(incoming, endpoint, [target])
+        answer = self._forward(incoming, endpoint, referred.office, [target])
         if answer is None:
             log.info(
                 "a referral is passed on",
                 endpoint=endpoint.name,
-                target=target.endpoint.name,
+                target=str(referred.endpoint_id),
                 refer_to=str(_refer_to(request)),
             )
         return answer
 
-    def _judge(self, incoming: RequestReceived, endpoint: SipEndpointSettings) -> Target:
-        """The one contact it goes to.
+    def _judge(self, incoming: RequestReceived, endpoint: SipEndpointSettings) -> tuple[Party, Target]:
+        """Whom it goes to, and to which one contact.
 
         Raises:
             Refused: it may not pass, or nobody is there.
@@ -117,14 +136,17 @@ class ReferralPolicy:
             raise Refused("no password was shown")
         if not self._rates.take(endpoint.name, incoming.received_at):
             raise Refused("too often", Answer(503, [("Retry-After", str(int(REFERRAL_WINDOW)))], stateless=True))
-        referred = self._named(request.uri)
-        if referred is None:
+        referred = self._find(request.uri, self._office)
+        if referred is None or referred.behind:
             raise Refused("nobody here is asked", Answer(404))
         self._check_identity(request, endpoint)
         refer_to = _refer_to(request)
-        if self._meant(refer_to) is referred:
+        meant = self._meant(refer_to)
+        if meant.is_same(referred):
             raise Refused("a phone would call itself")
-        return self._contact(incoming, loops=referred is endpoint)
+        if not all(meant.is_same(self._find(refer_to, office)) for office in self._entrances(refer_to, referred)):
+            raise Refused("a Refer-To of somebody else for who is referred")
+        return referred, self._contact(incoming, referred, loops=referred.endpoint is endpoint)
 
     def _check_identity(self, request: Request, endpoint: SipEndpointSettings) -> None:
         """Nobody refers in the name of somebody else here (RFC 3892: nothing but our word vouches for it)."""
@@ -132,12 +154,12 @@ class ReferralPolicy:
             uri = _understood(line)
             if uri.scheme not in SIP_SCHEMES or not uri.user:
                 raise Refused("a Referred-By of somebody else")
-            named = self._directory.by_name(uri.unescaped_user, uri.host)
+            named = self._office.directory.by_name(uri.unescaped_user, uri.host)
             if named is not endpoint:
                 raise Refused("a Referred-By of somebody else")
 
-    def _meant(self, uri: Uri) -> SipEndpointSettings | None:
-        """The endpoint a Refer-To leads to; None for a number behind a trunk.
+    def _meant(self, uri: Uri) -> Party:
+        """Whom who refers would reach at a Refer-To: an endpoint, or a number behind a trunk.
 
         Raises:
             Refused: neither of both, or by more than its name.
@@ -148,26 +170,34 @@ class ReferralPolicy:
             raise Refused("a Refer-To with headers or a password")
         if any(uri.param(name) is not None for name in _FORBIDDEN_PARAMETERS):
             raise Refused("a Refer-To with a parameter that steers")
-        if self._transports.names_us(uri) or uri.host in self._directory.settings.domain_aliases:
-            named = self._named(uri)
-            if named is None:
-                raise Refused("a Refer-To of nobody here", Answer(404))
-            return named
-        if not self._targets.is_trunk(uri):
+        ours = any(_is_at(office, uri) for office in self._offices)
+        if not ours and not any(office.targets.is_trunk(uri) for office in self._offices):
             raise Refused("a Refer-To outside")
+        meant = self._find(uri, self._office)
+        if meant is None or (ours and meant.behind):
+            raise Refused("a Refer-To of nobody here", Answer(404))
+        return meant
+
+    def _entrances(self, uri: Uri, referred: Party) -> list[Office]:
+        """Where the call of who is referred may come in: at its own technology, or at the one whose address it has."""
+        at = [office for office in self._offices if _is_at(office, uri)]
+        return [referred.office] if self._office in at else [referred.office, *at]
+
+    def _find(self, uri: Uri, nearest: Office) -> Party | None:
+        """Whom a call to ``uri`` goes to, as ``Proxy.call`` finds it, when it comes in at the ``nearest`` office."""
+        for office in in_turn(self._offices, nearest, uri):
+            endpoint = office.targets.named(uri)
+            if endpoint is not None:
+                return Party(office, endpoint)
+            if office.targets.is_trunk(uri):
+                (trunk,) = office.targets.find(uri, proven=True)
+                return Party(office, trunk.endpoint, behind=True)
         return None
 
-    def _named(self, uri: Uri) -> SipEndpointSettings | None:
-        """The endpoint a URI at this server names, or one of its devices (RFC 5627)."""
-        device = self._driver.names.device(uri)
-        if device is not None:
-            return device.endpoint
-        return self._directory.by_name(uri.unescaped_user, uri.host) if uri.user else None
-
-    def _contact(self, incoming: RequestReceived, *, loops: bool) -> Target:
+    def _contact(self, incoming: RequestReceived, referred: Party, *, loops: bool) -> Target:
         """The latest reachable contact, who refers not among them: one's own other phone may be referred."""
         try:
-            targets = self._targets.find(incoming.request.uri, proven=True)
+            targets = referred.office.targets.find(incoming.request.uri, proven=True)
         except NoContact:
             raise Refused("nobody is there", Answer(480)) from None
         except EndpointNotFound:
@@ -178,6 +208,11 @@ class ReferralPolicy:
             if not targets:
                 raise Refused("it would come back to who sent it")
         return latest(targets)
+
+
+def _is_at(office: Office, uri: Uri) -> bool:
+    """Whether the host of a URI is this server, by an address or a domain of one of its technologies."""
+    return office.transports.names_us(uri) or uri.host in office.directory.settings.domain_aliases
 
 
 def _refer_to(request: Request) -> Uri:

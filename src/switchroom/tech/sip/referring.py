@@ -296,7 +296,8 @@ class Referring:
     def disconnected(self, flow: Flow) -> None:
         """A connection is closed: who was reached over it alone tells nothing any more."""
         for subscription in self._tied.pop(flow, ()):
-            self.failed(subscription, 503, "Flow Failed")
+            if subscription.call is None or not subscription.call.moved:
+                self.failed(subscription, 503, "Flow Failed")
 
     def stop(self) -> None:
         """Lets go of the phones that were called."""

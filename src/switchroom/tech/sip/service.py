@@ -186,7 +186,7 @@ class SipTechnology:
             self._referring,
             self._switching.message,
             self._proxy,
-            ReferralPolicy(self._driver, directory, targets, self._transports, tell, self._proxy.forward).refer,
+            ReferralPolicy(self._driver, self._proxy.office, self._offices, tell, self._proxy.forward).refer,
             self.overload,
             clock,
             tell,

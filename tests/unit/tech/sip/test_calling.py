@@ -2,100 +2,31 @@
 
 from __future__ import annotations
 
-import gc
-from itertools import count
 from random import Random
 
 import pytest
 
-from support.sip_world import SERVER, Sent, SipWorld, aor, auth, phone, reply, settings, wire
+from support.called_phone import (
+    CAROL,
+    CONTACT,
+    OFFER,
+    SDP,
+    answer,
+    ask,
+    called,
+    nothing_left,
+    notify,
+    progress,
+    refer,
+    referred,
+    takes,
+    world,
+)
+from support.sip_world import SipWorld, aor, auth, phone, reply, settings, wire
 from switchroom.model.message import Fallback, ReferralState
-from switchroom.tech.sip.limits import CALL_LINGERS, FALLBACK_PATIENCE, MAX_FORKS, RING_LIFE, SUBSCRIPTION_LIFE
-from switchroom.wire.sip.errors import SipError
+from switchroom.tech.sip.limits import FALLBACK_PATIENCE, MAX_FORKS, SUBSCRIPTION_LIFE
 from switchroom.wire.sip.flow import Flow
-from switchroom.wire.sip.message import Request, Response
-
-CAROL = "192.0.2.5:5091"
-CONTACT = f"Contact: <sip:carol@{CAROL}>\n"
-OFFER = "v=0\no=- 1 1 IN IP4 192.0.2.5\ns=-\nc=IN IP4 192.0.2.5\nt=0 0\nm=audio 4000 RTP/AVP 0\na=sendrecv\n"
-SDP = "Content-Type: application/sdp\n"
-
-
-async def world() -> SipWorld:
-    w = await SipWorld(
-        settings(
-            phone("alice", auth=()),
-            phone("carol", auth=(), outbound_auth=("carol",)),
-            aors=[aor("alice", contact=("sip:al@192.0.2.4:5090",)), aor("carol", contact=(f"sip:carol@{CAROL}",))],
-            auths=[auth("carol", realm="*")],
-        )
-    ).start()
-    w.sent()
-    return w
-
-
-def refer(w: SipWorld, headers: dict[str, str] | None = None, fallback: Fallback = Fallback.INVITE) -> Sent:
-    w.referrals.refer("pjsip:carol", "alice", "alice", headers or {}, fallback=fallback)
-    (sent,) = w.sent()
-    assert sent.request.method == "REFER"
-    return sent
-
-
-def called(w: SipWorld, status: int = 405, headers: dict[str, str] | None = None) -> Sent:
-    """The INVITE that a refusal leads to."""
-    (invite,) = w.receive(reply(refer(w, headers), status), CAROL)
-    assert invite.request.method == "INVITE"
-    return invite
-
-
-def takes(w: SipWorld, invite: Sent, tag: str = "phone", extra: str = "") -> list[Sent]:
-    """What leaves when the phone is picked up."""
-    text = reply(invite, 200, f"{CONTACT}{SDP}{extra}", OFFER).replace("tag=phone", f"tag={tag}")
-    return w.receive(text, CAROL)
-
-
-def referred(w: SipWorld) -> tuple[Sent, Sent]:
-    """INVITE and REFER of a call in which the phone took the referral."""
-    invite = called(w)
-    ack, inside = takes(w, invite)
-    assert (ack.request.method, inside.request.method) == ("ACK", "REFER")
-    assert w.receive(reply(inside, 202), CAROL) == []
-    return invite, inside
-
-
-_branches = count(1)
-
-
-def ask(invite: Sent, method: str, *, cseq: int = 1, extra: str = "", body: str = "", tag: str = "phone") -> str:
-    """A request of the phone's inside the call."""
-    r = invite.request
-    return (
-        f"{method} sip:alice@{SERVER}:5060 SIP/2.0\nVia: SIP/2.0/UDP {CAROL};branch=z9hG4bKp{next(_branches)}\n"
-        f"Max-Forwards: 70\nFrom: <sip:carol@192.0.2.5>;tag={tag}\nTo: {r.first('from')}\nCall-ID: {r.call_id}\n"
-        f"CSeq: {cseq} {method}\n{extra}Content-Length: {len(body)}\n\n{body}"
-    )
-
-
-def notify(invite: Sent, fragment: str, state: str = "active;expires=60", cseq: int = 1) -> str:
-    extra = f"Event: refer\nSubscription-State: {state}\nContent-Type: message/sipfrag\n"
-    return ask(invite, "NOTIFY", cseq=cseq, extra=extra, body=f"{fragment}\r\n")
-
-
-def answer(w: SipWorld, text: str) -> Response:
-    """The first thing that leaves."""
-    return w.receive(text, CAROL)[0].response
-
-
-def progress(w: SipWorld) -> list[tuple[ReferralState, int]]:
-    return [(report.state, report.status_code) for report in w.progress]
-
-
-def nothing_left(w: SipWorld) -> bool:
-    """Whether memory and schedule are as they were before, once what may still come has come."""
-    w.pass_time(2 * CALL_LINGERS + 1)
-    referring = w.sip._referring
-    return not (referring._subscriptions or referring._tied or w.sip._referring._calls._calls or len(w.schedule))
-
+from switchroom.wire.sip.message import Request
 
 # ---- when a phone is called
 
@@ -305,15 +236,6 @@ async def test_challenges_are_answered_and_the_ack_has_the_proof(code: int, head
     assert (bye.request.method, bye.request.cseq.number) == ("BYE", 5)
 
 
-@pytest.mark.parametrize("status", [404, 480, 486, 503, 603])
-async def test_a_phone_that_refuses_the_call_too_is_a_failure(status: int) -> None:
-    w = await world()
-    (ack,) = w.receive(reply(called(w), status), CAROL)
-    assert ack.request.method == "ACK"
-    assert progress(w)[1:] == [(ReferralState.FAILED, status)]
-    assert nothing_left(w)
-
-
 @pytest.mark.parametrize("status", [415, 488, 606])
 async def test_a_phone_that_wants_other_media_may_say_which(status: int) -> None:
     """RFC 3261 13.2.1: it offers in its 2xx, and the ACK answers."""
@@ -333,166 +255,7 @@ async def test_a_phone_that_wants_other_media_may_say_which(status: int) -> None
     assert left[0].request.cseq.number == 2
 
 
-async def test_a_phone_that_wants_other_media_and_does_not_say_which_is_let_go() -> None:
-    w = await world()
-    second = w.receive(reply(called(w), 488), CAROL)[1]
-    ack, bye = w.receive(reply(second, 200, CONTACT), CAROL)
-    assert (ack.request.method, ack.request.body, bye.request.method) == ("ACK", b"", "BYE")
-    assert progress(w)[-1] == (ReferralState.FAILED, 488)
-    w.receive(reply(bye), CAROL)
-    assert nothing_left(w)
-
-
-async def test_a_phone_that_wants_no_media_at_all_is_a_failure() -> None:
-    w = await world()
-    second = w.receive(reply(called(w), 488), CAROL)[1]
-    (ack,) = w.receive(reply(second, 488), CAROL)
-    assert ack.request.method == "ACK"
-    assert progress(w)[1:] == [(ReferralState.FAILED, 488)]
-    assert nothing_left(w)
-
-
-async def test_a_phone_that_is_silent_to_the_call_too_is_a_failure() -> None:
-    w = await world()
-    called(w)
-    w.pass_time(33)
-    assert progress(w)[1:] == [(ReferralState.FAILED, 408)]
-    assert nothing_left(w)
-
-
-async def test_a_phone_that_rings_for_ever_is_given_up() -> None:
-    w = await world()
-    invite = called(w)
-    w.receive(reply(invite, 180), CAROL)
-    (cancel,) = w.pass_time(RING_LIFE + 0.1)
-    assert cancel.request.method == "CANCEL"
-    assert progress(w)[1:] == [(ReferralState.SENT, 180), (ReferralState.FAILED, 487)]
-    w.receive(reply(cancel), CAROL)
-    (ack,) = w.receive(reply(invite, 487), CAROL)
-    assert ack.request.method == "ACK"
-    assert nothing_left(w)
-
-
-async def test_a_phone_that_is_picked_up_too_late_is_let_go_at_once() -> None:
-    w = await world()
-    invite = called(w)
-    w.receive(reply(invite, 180), CAROL)
-    w.pass_time(RING_LIFE + 0.1)
-    ack, bye = takes(w, invite)
-    assert (ack.request.method, bye.request.method) == ("ACK", "BYE")
-    assert progress(w)[-1] == (ReferralState.FAILED, 487)
-
-
-async def test_a_call_that_can_not_be_sent_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    w = await world()
-    first = refer(w)
-
-    def refuse(*args: object) -> int:
-        raise SipError(503, "too many requests wait for an answer")
-
-    monkeypatch.setattr(w.sip._stack, "request", refuse)
-    assert w.receive(reply(first, 405), CAROL) == []
-    assert progress(w)[1:] == [(ReferralState.FAILED, 503)]
-    assert nothing_left(w)
-
-
-async def test_an_answer_that_no_ack_can_be_sent_to_is_a_failure() -> None:
-    w = await world()
-    assert w.receive(reply(called(w), 200, SDP, OFFER), CAROL) == []
-    assert progress(w)[1:] == [(ReferralState.FAILED, 502)]
-    assert nothing_left(w)
-
-
-@pytest.mark.parametrize("status", [405, 481, 603])
-async def test_a_phone_that_refuses_inside_the_call_is_let_go(status: int) -> None:
-    w = await world()
-    _, inside = takes(w, called(w))
-    w.receive(reply(inside, status), CAROL)
-    (bye,) = w.pass_time(0)
-    assert bye.request.method == "BYE"
-    assert progress(w)[-1] == (ReferralState.FAILED, status)
-    w.receive(reply(bye), CAROL)
-    assert nothing_left(w)
-
-
-async def test_without_a_subscription_the_phone_is_let_go_at_once() -> None:
-    w = await world()
-    _, inside = takes(w, called(w))
-    w.receive(reply(inside, 202, "Refer-Sub: false\n"), CAROL)
-    (bye,) = w.pass_time(0)
-    assert bye.request.method == "BYE"
-    assert progress(w)[-1] == (ReferralState.ACCEPTED, 202)
-
-
-@pytest.mark.parametrize(
-    ("fragment", "state"), [("200 OK", ReferralState.ANSWERED), ("486 Busy", ReferralState.FAILED)]
-)
-async def test_the_end_of_the_referral_is_the_end_of_the_call(fragment: str, state: ReferralState) -> None:
-    """Even where the phone forgets to end its subscription."""
-    w = await world()
-    invite, _ = referred(w)
-    w.receive(notify(invite, f"SIP/2.0 {fragment}"), CAROL)
-    (bye,) = w.pass_time(0)
-    assert bye.request.method == "BYE"
-    assert progress(w)[-1][0] is state
-    assert answer(w, notify(invite, f"SIP/2.0 {fragment}", "terminated", 2)).status == 200
-    assert answer(w, notify(invite, f"SIP/2.0 {fragment}", "terminated", 3)).status == 481
-
-
-async def test_a_subscription_that_never_ends_is_ended_with_the_call() -> None:
-    w = await world()
-    referred(w)
-    sent = w.pass_time(SUBSCRIPTION_LIFE + 1)
-    assert sent[0].request.method == "BYE"
-    assert progress(w)[-1] == (ReferralState.ACCEPTED, 202)
-    assert nothing_left(w)
-
-
-async def test_a_call_that_is_over_leaves_no_cycle() -> None:
-    w = await world()
-    gc.collect()
-    gc.disable()
-    try:
-        for fragment in ("200 OK", "486 Busy Here"):
-            invite, _ = referred(w)
-            w.receive(ask(invite, "INVITE", extra=CONTACT + SDP, body=OFFER), CAROL)
-            w.receive(ask(invite, "ACK"), CAROL)
-            w.receive(notify(invite, f"SIP/2.0 {fragment}", "terminated", 2), CAROL)
-            (bye,) = w.pass_time(0)
-            w.receive(reply(bye), CAROL)
-        rings = called(w)
-        w.receive(reply(rings, 180), CAROL)
-        w.pass_time(RING_LIFE)
-        w.receive(reply(rings, 487), CAROL)
-        del invite, rings, bye
-        w.progress.clear()
-        w.ear.take()
-        w.pass_time(100)
-        assert gc.collect() == 0
-    finally:
-        gc.enable()
-
-
 # ---- what the phone does inside the call
-
-
-async def test_a_phone_that_hangs_up_is_still_heard() -> None:
-    w = await world()
-    invite, _ = referred(w)
-    assert answer(w, ask(invite, "BYE")).status == 200
-    assert answer(w, ask(invite, "INFO", cseq=2)).status == 481
-    assert answer(w, notify(invite, "SIP/2.0 200 OK", "terminated", 3)).status == 200
-    assert progress(w)[-1] == (ReferralState.ANSWERED, 200)
-    assert w.pass_time(1) == []
-    assert nothing_left(w)
-
-
-async def test_byes_that_cross() -> None:
-    w = await world()
-    invite, _ = referred(w)
-    w.receive(notify(invite, "SIP/2.0 200 OK", "terminated"), CAROL)
-    w.pass_time(0)
-    assert answer(w, ask(invite, "BYE", cseq=2)).status == 200
 
 
 @pytest.mark.parametrize(
@@ -568,15 +331,6 @@ async def test_a_200_is_repeated_until_its_ack_comes() -> None:
     assert w.pass_time(31) == []
 
 
-async def test_a_call_whose_ack_never_comes_is_ended() -> None:
-    w = await world()
-    invite, _ = referred(w)
-    w.receive(ask(invite, "INVITE", extra=CONTACT + SDP, body=OFFER), CAROL)
-    sent = w.pass_time(33)
-    assert [s.message for s in sent if isinstance(s.message, Response) and s.response.status != 200] == []
-    assert sent[-1].request.method == "BYE"
-
-
 # ---- where phones are
 
 
@@ -606,15 +360,6 @@ async def test_a_phone_can_not_send_us_anywhere() -> None:
     assert w.receive(reply(called(w), 200, f"Contact: <sip:x@169.254.169.254>\n{SDP}", OFFER), CAROL) == []
     assert progress(w)[-1][0] is ReferralState.FAILED
     assert w.pass_time(1) == []
-
-
-async def test_all_phones_are_let_go_when_the_server_stops() -> None:
-    w = await world()
-    referred(w)
-    rings = called(w)
-    w.receive(reply(rings, 180), CAROL)
-    await w.sip.stop()
-    assert [s.request.method for s in w.sent()] == ["BYE", "CANCEL"]
 
 
 async def test_calls_to_one_phone_do_not_know_each_other() -> None:

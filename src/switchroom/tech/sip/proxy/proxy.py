@@ -29,7 +29,7 @@ from switchroom.tech.sip.proxy.context import Means, ResponseContext
 from switchroom.tech.sip.proxy.dialogs import CallContext, DialogContext, contact_of
 from switchroom.tech.sip.proxy.identity import asserted, withheld
 from switchroom.tech.sip.proxy.marks import Marks
-from switchroom.tech.sip.proxy.office import Office
+from switchroom.tech.sip.proxy.office import Office, in_turn
 from switchroom.tech.sip.proxy.passing import Passing, breadth_of, hops, same, strange_routes
 from switchroom.tech.sip.proxy.targets import Targets
 from switchroom.tech.sip.proxy.ways import Ways
@@ -90,9 +90,10 @@ class Proxy:
         self._serial = serial
         self._passing = Passing(directory, transports)
         ways = Ways(exchanges, transports)
-        self._office = Office(technology, directory, targets, exchanges, ways, self._passing)
+        #: Our technology, as calls see it.
+        self.office = Office(technology, directory, targets, transports, exchanges, ways, self._passing)
         self._offices = offices
-        offices.append(self._office)
+        offices.append(self.office)
         self._means = Means(stack, schedule, clock, answer, flush, answers, directory.general.timer_b)
         self.calls = calls
         #: INVITEs that wait for an answer, by their server transaction.
@@ -104,12 +105,12 @@ class Proxy:
         """An INVITE of an endpoint to another one, or to a number behind a trunk."""
         proven = bool(endpoint.auth) and not self._driver.trusts(incoming, endpoint)
         try:
-            office, targets = self._find_targets(incoming.request.uri, self._office, proven=proven)
+            office, targets = self._find_targets(incoming.request.uri, self.office, proven=proven)
         except NoContact:
             return Answer(480)
         except EndpointNotFound:
             return Answer(404)
-        return self._forward(incoming, endpoint, office, targets)
+        return self.forward(incoming, endpoint, office, targets)
 
     def _find_targets(self, uri: Uri, nearest: Office, *, proven: bool) -> tuple[Office, list[Target]]:
         """Whom a URI means, and of which technology: of the nearest one, unless nobody there has the name, or it is the
@@ -118,9 +119,7 @@ class Proxy:
         Raises:
             As ``Targets.find``.
         """
-        offices = [nearest, *(office for office in self._offices if office is not nearest)]
-        offices.sort(key=lambda office: not office.targets.is_device(uri))
-        for office in offices:
+        for office in in_turn(self._offices, nearest, uri):
             try:
                 return office, office.targets.find(uri, proven=proven)
             except NoContact:
@@ -130,19 +129,14 @@ class Proxy:
         raise EndpointNotFound
 
     def forward(
-        self, incoming: RequestReceived, endpoint: SipEndpointSettings, targets: Sequence[Target]
+        self, incoming: RequestReceived, endpoint: SipEndpointSettings, office: Office, targets: Sequence[Target]
     ) -> Answer | None:
-        """Passes a request outside any dialog on to all targets, which are of this technology; None: its answer comes
-        from there.
+        """Passes a request outside any dialog on to all targets, which are of the technology ``office``; None: its
+        answer comes from there.
 
         Raises:
             SipError: a header that decides where it goes can not be understood.
         """
-        return self._forward(incoming, endpoint, self._office, targets)
-
-    def _forward(
-        self, incoming: RequestReceived, endpoint: SipEndpointSettings, office: Office, targets: Sequence[Target]
-    ) -> Answer | None:
         request = incoming.request
         refusal = self._refusal(request)
         if refusal is not None:
@@ -155,7 +149,7 @@ class Proxy:
         breadth = breadth_of(request)
         if breadth < (1 if self._serial else len(targets)):
             return Answer(440)
-        if self.calls.full(EndpointId(self._office.technology, endpoint.name)):
+        if self.calls.full(EndpointId(self.office.technology, endpoint.name)):
             return Answer(503, [("Retry-After", str(RETRY_AFTER))], stateless=True)
         ways = [(target, hop) for target in targets if (hop := _way_to(target, office)) is not None]
         if not ways:
@@ -196,13 +190,13 @@ class Proxy:
         vias = received_vias(request, flow.host, flow.port)
         if request.method not in _MAKE_DIALOGS:
             return ResponseContext(self._means, incoming, vias)
-        caller = Leg(self._office, endpoint, request.from_.tag or "", flow, incoming.received_at)
+        caller = Leg(self.office, endpoint, request.from_.tag or "", flow, incoming.received_at)
         caller.contact = contact_of(request)
         caller.routes = tuple(request.all("record-route"))
         if sum(map(len, caller.routes)) > MAX_LEG_TEXT:
             raise SipError(400, "Record-Route Too Long")
         caller.direct = is_direct(incoming)
-        caller.follows_contact = self._office.directory.by_source(flow.host, flow.port) == endpoint.name
+        caller.follows_contact = self.office.directory.by_source(flow.host, flow.port) == endpoint.name
         caller.cseq = request.cseq.number
         call = Call(request.method, request.call_id, caller, self._token(), incoming.received_at)
         self.calls.open(call)
@@ -326,7 +320,7 @@ class Proxy:
         hop = office.ways.to(receiver)
         sender.heard = self._clock.monotonic()
         sender.cseq = max(sender.cseq, request.cseq.number)
-        if sender.flow != flow and call.state is CallState.CONFIRMED and sender.office is self._office:
+        if sender.flow != flow and call.state is CallState.CONFIRMED and sender.office is self.office:
             # Not while phones ring: whoever of them does not answer knows as much as who does. And not to another
             # technology, whose settings are not meant for it.
             self.calls.move(call, sender, flow)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from switchroom.core.registry import Registry
 from switchroom.model.endpoint import Contact, EndpointId
 from switchroom.model.errors import EndpointNotFound, NoContact
+from switchroom.model.settings import SipEndpointSettings
 from switchroom.tech.sip.directory import Directory
 from switchroom.tech.sip.names import Device, Names, Target
 from switchroom.wire.sip.errors import SipError
@@ -48,6 +49,17 @@ class Targets:
         if not proven:
             raise SipError(403, "Trunks Are For Callers With A Password")
         return [trunk]
+
+    def named(self, uri: Uri) -> SipEndpointSettings | None:
+        """The endpoint that a SIP URI names, or one of its devices; whether it can be reached or not.
+
+        Raises:
+            SipError: a user that is no UTF-8.
+        """
+        device = self._names.device(uri)
+        if device is not None:
+            return device.endpoint
+        return self._directory.by_name(uri.unescaped_user, uri.host) if uri.user else None
 
     def is_device(self, uri: Uri) -> bool:
         """Whether a URI is the GRUU of a device that is registered here."""

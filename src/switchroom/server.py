@@ -187,8 +187,8 @@ class Server:
         except StoreUnavailable as error:
             raise StartError(str(error)) from error
         if self.configuration.xmpp is not None and self.configuration.xmpp.accounts:
-            await self._make_xmpp(self.configuration.xmpp, crossing, closing).start()
-        live.serve(xmpp=partial(self._serve_xmpp, crossing=crossing, closing=closing))
+            await self._make_xmpp(self.configuration.xmpp, messages, crossing, closing).start()
+        live.serve(xmpp=partial(self._serve_xmpp, messages=messages, crossing=crossing, closing=closing))
         base = await self._start_ari(messages, live, closing)
         messages.start()
         self._messages = messages
@@ -293,7 +293,9 @@ class Server:
         closing.push_async_callback(iax.stop)
         return iax
 
-    def _make_xmpp(self, settings: XmppSettings, crossing: Crossing, closing: AsyncExitStack) -> XmppTechnology:
+    def _make_xmpp(
+        self, settings: XmppSettings, messages: Messages, crossing: Crossing, closing: AsyncExitStack
+    ) -> XmppTechnology:
         # Only here: who has no account does not pay for slixmpp (12 MB).
         from switchroom.tech.xmpp.service import XmppTechnology
 
@@ -306,15 +308,18 @@ class Server:
             random=SystemRandom(),
             crossing=crossing,
         )
+        xmpp.note_to(messages)
         self._technologies.add(xmpp)
         self._addresses.add(xmpp.name, xmpp)
         closing.push_async_callback(xmpp.stop)
         return xmpp
 
-    def _serve_xmpp(self, settings: XmppSettings, crossing: Crossing, closing: AsyncExitStack) -> None:
+    def _serve_xmpp(
+        self, settings: XmppSettings, messages: Messages, crossing: Crossing, closing: AsyncExitStack
+    ) -> None:
         """xmpp.conf was read again."""
         if self._xmpp is None and settings.accounts:
-            self._make_xmpp(XmppSettings(), crossing, closing)
+            self._make_xmpp(XmppSettings(), messages, crossing, closing)
         if self._xmpp is not None:
             self._xmpp.apply(settings)
 

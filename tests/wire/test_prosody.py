@@ -86,6 +86,59 @@ async def test_a_component_speaks_for_its_names(world: World) -> None:
     assert await asyncio.wait_for(world.romeo.receipts.get(), 10) == message["id"]
 
 
+async def delivery(world: World, path: str) -> dict[str, Any]:
+    """The delivery of a message, once it has ended."""
+
+    async def over() -> bool:
+        return bool((await world.ari.ask("GET", path)).json["state"] == "delivered")
+
+    await until(over, "the end of the delivery")
+    (found,) = (await world.ari.ask("GET", path)).json["deliveries"]
+    assert isinstance(found, dict)
+    return found
+
+
+async def test_a_receipt_that_comes_late_is_noted_and_told(world: World) -> None:
+    assert (await world.ari.ask("POST", "/ari/applications/app/subscription?eventSource=message:")).status == 200
+    clerk: Any = world.romeo.plugin["xep_0184"]
+    clerk.auto_ack = False
+    answer = await world.ari.ask("PUT", "/ari/endpoints/sendMessage?to=xmpp:romeo@localhost&from=gateway&body=hello")
+    text = await asyncio.wait_for(world.romeo.got.get(), 10)
+    ended = await delivery(world, answer.headers["location"])
+    assert (ended["status_code"], "notification" in ended) == (202, False)
+
+    clerk.ack(text)
+    told: dict[str, Any] = {}
+    while "notification" not in told:
+        message = (await world.heard.next_of("TextMessageStatusChange"))["message"]
+        assert message["id"] == text["id"]
+        (told,) = message["deliveries"]
+    noted = await delivery(world, answer.headers["location"])
+    assert (noted["status_code"], noted["notification"]) == (202, "delivered")
+    assert noted["updated"] == ended["updated"]
+
+
+async def test_the_receipt_of_somebody_who_was_away_is_noted(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    path = need_program("prosody", request)
+    (tmp_path / "prosody").mkdir()
+    prosody = Prosody(path, tmp_path / "prosody", None)
+    async with prosody.running(), switchroom(prosody, tmp_path, None) as world:
+        await world.until_state("sip", "online")
+        answer = await world.ari.ask(
+            "PUT", "/ari/endpoints/sendMessage?to=xmpp:romeo@localhost&from=desk@sip.localhost&body=hello"
+        )
+        ended = await delivery(world, answer.headers["location"])
+        assert (ended["status_code"], "notification" in ended) == (202, False)
+        await world.romeo.come()
+        assert await world.romeo.text() == ("desk@sip.localhost", "hello")
+
+        async def noted() -> bool:
+            return (await delivery(world, answer.headers["location"])).get("notification") == "delivered"
+
+        await until(noted, "the receipt stands in the delivery")
+        assert world.server.log_errors() == []
+
+
 async def test_presence_is_given_to_who_asks(world: World) -> None:
     world.romeo.send_presence_subscription("gateway@localhost")
     world.romeo.send_presence_subscription("desk@sip.localhost")

@@ -27,6 +27,7 @@ from switchroom.tech.xmpp.limits import (
     STABLE,
 )
 from switchroom.tech.xmpp.outcomes import NO_ANSWER, NOT_CONNECTED, Done, Outcome, Outcomes, Sent, report
+from switchroom.tech.xmpp.receipts import LateReceipts
 from switchroom.tech.xmpp.stanza import (
     Kind,
     Text,
@@ -66,6 +67,7 @@ class Account:
         schedule: Schedule,
         clock: Clock,
         random: Random,
+        late: LateReceipts,
     ) -> None:
         self.settings = settings
         self.jid = JID(settings.username)
@@ -83,7 +85,7 @@ class Account:
         self._tried = False
         self._online_since = 0.0
         self._told = ""
-        self._outcomes = Outcomes(schedule, clock, self._overdue)
+        self._outcomes = Outcomes(settings.name, schedule, clock, late, self._overdue)
         self._numbers = count(1)
         #: The question whose answer tells that the server has what was sent before; empty: none is open.
         self._probe = ""

@@ -24,6 +24,11 @@ MAX_REASON = 200
 #: Recipients of whom it is remembered whether they send receipts; forgetting one costs a single short wait.
 MAX_KNOWN_RECIPIENTS = 10_000
 
+#: Texts without a receipt whose receipt is noted when it comes after all, and seconds for which it is; 300 bytes each.
+#: The oldest is forgotten: then its receipt is not noted. Finished messages are kept for a day, unless told otherwise.
+MAX_LATE_RECEIPTS = 10_000
+LATE_RECEIPT_WAIT = 86_400.0
+
 #: Texts between technologies that are being handed over at a time; a store that takes them needs milliseconds.
 MAX_SWITCHING = 100
 

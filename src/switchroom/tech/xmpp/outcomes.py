@@ -15,6 +15,7 @@ from switchroom.core.ports import Clock
 from switchroom.core.schedule import Deadline, Schedule
 from switchroom.model.message import Delivery, DeliveryReport, DeliveryState, Notification
 from switchroom.tech.xmpp.limits import ACK_WAIT, MAX_KNOWN_RECIPIENTS, RECEIPT_WAIT
+from switchroom.tech.xmpp.receipts import LateReceipts
 from switchroom.tech.xmpp.stanza import Kind, Text
 
 Done = Callable[[DeliveryReport], None]
@@ -52,10 +53,14 @@ class Sent:
 class Outcomes:
     """The texts of one account that are on their way, in the order they were sent."""
 
-    def __init__(self, schedule: Schedule, clock: Clock, overdue: Callable[[Sent], Outcome]) -> None:
+    def __init__(
+        self, account: str, schedule: Schedule, clock: Clock, late: LateReceipts, overdue: Callable[[Sent], Outcome]
+    ) -> None:
         """``overdue`` says what it means that the server did not take a text in time."""
+        self._account = account
         self._schedule = schedule
         self._clock = clock
+        self._late_receipts = late
         self._overdue = overdue
         self._open: dict[str, Sent] = {}
         #: Bare JIDs to whether they send receipts.
@@ -103,6 +108,7 @@ class Outcomes:
             self._remember(text.sender.bare, receipts=True)
         sent = self._open.get(text.id)
         if sent is None:
+            self._late_receipts.hear(self._account, text)
             return
         sender = text.sender.bare
         if sender != sent.to.bare and (receipt or sender != sent.to.domain):
@@ -138,6 +144,8 @@ class Outcomes:
     def _end(self, sent: Sent, outcome: Outcome) -> None:
         if sent.deadline is not None:
             self._schedule.cancel(sent.deadline)
+        if outcome is TAKEN:
+            self._late_receipts.expect(self._account, sent.id, sent.to.bare)
         sent.done(report(sent.delivery, outcome))
 
 

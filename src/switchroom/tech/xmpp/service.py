@@ -2,7 +2,7 @@
 
 In: a stanza -> ``stream`` -> ``account`` -> a text -> bus, and ``core.crossing`` when it is for somebody elsewhere.
 Out: ``plan`` finds account and JID -> ``deliver`` -> ``account`` -> ``stream``; receipt, error or the server's word
-end the delivery (``outcomes``).
+end the delivery (``outcomes``), and a receipt that comes later is noted on the message (``receipts``).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from switchroom.model.xmpp_settings import XmppAccountSettings, XmppSettings
 from switchroom.tech.xmpp.account import Account, OpenStream
 from switchroom.tech.xmpp.addressing import Addressing, Way, unescape
 from switchroom.tech.xmpp.limits import MAX_SWITCHING, MAX_TEXT, START_SPREAD
+from switchroom.tech.xmpp.receipts import LateReceipts, Notes
 from switchroom.tech.xmpp.stanza import Text
 from switchroom.tech.xmpp.stream import open_stream
 
@@ -61,6 +62,7 @@ class XmppTechnology:
         self._switching: set[asyncio.Task[None]] = set()
         #: Accounts that close their connections.
         self._closing: set[asyncio.Task[None]] = set()
+        self._late_receipts = LateReceipts(self.name, clock)
         self._stopped = False
         self._first = settings
         #: What is served now.
@@ -71,7 +73,9 @@ class XmppTechnology:
 
     def _make(self, settings: XmppAccountSettings) -> Account | None:
         try:
-            account = Account(settings, self, self._open_stream, self._schedule, self._clock, self._random)
+            account = Account(
+                settings, self, self._open_stream, self._schedule, self._clock, self._random, self._late_receipts
+            )
         except ValueError:
             log.error(  # noqa: TRY400 - the text says what and where
                 "an XMPP account has no valid JID",
@@ -84,6 +88,10 @@ class XmppTechnology:
         return account
 
     # ---- life
+
+    def note_to(self, notes: Notes) -> None:
+        """Receipts that come when a delivery has ended are noted there."""
+        self._late_receipts.note_to(notes)
 
     async def start(self) -> None:
         """Makes the accounts known, and begins to connect them; a server that is down delays nothing."""
@@ -101,6 +109,7 @@ class XmppTechnology:
         self._stopped = True
         stopping = [account.stop() for account in self._accounts.values()]
         await asyncio.gather(*self._switching, *self._closing, *stopping, return_exceptions=True)
+        await self._late_receipts.stop()
 
     # ---- the configuration changes
 

@@ -9,7 +9,9 @@ from support.xmpp_world import XmppWorld, client
 from switchroom.core.messages import Messages, SendOptions
 from switchroom.core.technologies import Technologies
 from switchroom.model.endpoint import EndpointState
-from switchroom.model.errors import NoContact
+from switchroom.model.errors import MessageNotFound, NoContact
+from switchroom.model.events import TextMessageStatusChange
+from switchroom.model.message import Notification
 from switchroom.tech.xmpp.limits import ACK_WAIT, RECEIPT_WAIT
 
 KEPT = SendOptions(offline=True)
@@ -22,6 +24,7 @@ class Service:
         technologies.add(world.technology)
         self.messages = Messages(technologies, journal, world.clock, world.schedule, world.bus)
         world.bus.attach(self.messages, last=True)
+        world.technology.note_to(self.messages)
 
     async def send(self, body: str = "hi", options: SendOptions = KEPT) -> str:
         return (await self.messages.send("xmpp:romeo@localhost", "gateway", body, {}, options)).id
@@ -103,3 +106,44 @@ async def test_what_was_on_its_way_when_the_process_died_goes_out_at_the_next_st
     assert world.stream().texts() == ["hi"]
     await world.pass_time(RECEIPT_WAIT)
     assert await after.state(sent) == "delivered"
+
+
+RECEIPT = "<message from='{}' to='gateway@localhost'><received xmlns='urn:xmpp:receipts' id='{}'/></message>"
+
+
+async def test_a_receipt_that_comes_late_stands_in_the_delivery_and_is_told() -> None:
+    made = await service()
+    sent = await made.send()
+    await made.world.pass_time(RECEIPT_WAIT)
+    (delivery,) = (await made.messages.find(sent)).deliveries
+    assert (delivery.state, delivery.status_code, delivery.notification) == ("delivered", 202, None)
+    ended = delivery.updated
+    await made.world.pass_time(3_600)
+    made.world.heard.clear()
+
+    for sender in ("mallory@localhost/phone", "romeo@localhost/phone", "romeo@localhost/tablet"):
+        made.world.stream().say(RECEIPT.format(sender, sent))
+        await made.world.settle()
+    record = await made.messages.find(sent)
+    (delivery,) = record.deliveries
+    assert (record.state, delivery.state, delivery.status_code) == ("delivered", "delivered", 202)
+    assert (delivery.notification, delivery.notified) == (Notification.DELIVERED, made.world.clock.wall())
+    assert (delivery.updated, record.updated) == (ended, made.world.clock.wall())
+    (told,) = [event for event in made.world.heard if isinstance(event, TextMessageStatusChange)]
+    assert (told.message.id, told.notified) == (sent, True)
+
+
+async def test_the_receipt_for_a_message_that_is_kept_no_more_is_let_be() -> None:
+    journal = ListJournal()
+    made = await service(journal=journal)
+    sent = await made.send()
+    await made.world.pass_time(RECEIPT_WAIT)
+    await journal.purge(made.world.clock.wall() + 1)
+    with pytest.raises(MessageNotFound):
+        await made.messages.find(sent)
+    made.world.heard.clear()
+    journal.finds = 0
+    made.world.stream().say(RECEIPT.format("romeo@localhost/phone", sent))
+    await made.world.settle()
+    assert journal.finds == 1
+    assert made.world.heard == []

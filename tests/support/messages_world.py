@@ -29,8 +29,13 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(MessageRecord).decode
 
 
-#: The terms of a server that was told nothing.
+#: The terms of a server that was told nothing, and of one that keeps texts for whoever is offline.
 DEFAULTS = MessageTerms()
+STORE = MessageTerms(offline=True)
+
+#: Where bob may be reached.
+ONE = "sip:bob@192.0.2.1"
+TWO = "sip:bob@192.0.2.2"
 
 
 class ListJournal:
@@ -295,3 +300,12 @@ class MessagesWorld:
 
     async def pass_time(self, seconds: float) -> None:
         await self.timers.pass_time(seconds)
+
+
+async def world(*contacts: str, terms: MessageTerms = DEFAULTS, first: bool = False) -> MessagesWorld:
+    """Bob with these contacts, and carol with one."""
+    w = await MessagesWorld("bob", "carol", terms=terms, first=first).start()
+    for uri in contacts:
+        w.phones.come("bob", uri)
+    w.phones.come("carol", "sip:carol@192.0.2.9")
+    return w

@@ -76,6 +76,18 @@ def say(phone: Phone, reason: str) -> None:
     phone._answer = worded  # type: ignore[method-assign]
 
 
+async def tell(phone: Phone, text: SipMessage, status: str) -> None:
+    """Tells what became of a text that it got, as a disposition notification (RFC 5438 7)."""
+    kind = "display" if status == "displayed" else "delivery"
+    body = (
+        f'<imdn xmlns="urn:ietf:params:xml:ns:imdn"><message-id>{text.first("Message-ID")}</message-id>'
+        f"<{kind}-notification><status><{status}/></status></{kind}-notification></imdn>"
+    )
+    headers = ["Content-Type: message/imdn+xml"]
+    answer = await phone.request("MESSAGE", "desk", headers=headers, body=body, password=f"{phone.name}pw")
+    assert answer.status == 202
+
+
 def notify(phone: Phone, refer: SipMessage, serial: int, status: str, *, last: bool = False) -> None:
     """Tells how the call is going that a REFER asked for (RFC 3515 2.4.4), in the dialog that the REFER made."""
     body = f"SIP/2.0 {status}\r\n"

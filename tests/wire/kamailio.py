@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,7 +10,11 @@ from pathlib import Path
 from support.config import Address
 from wire.process import program
 
-_HEAD = """\
+#: Where a configuration for others to copy stands.
+_GUIDE = Path(__file__).parents[2] / "docs/how-to/edge-proxy.md"
+
+#: How it runs here: small, alone, without DNS.
+_PROCESS = """\
 debug=1
 log_stderror=yes
 children=1
@@ -19,6 +24,9 @@ dns=no
 rev_dns=no
 listen=udp:{here}
 listen=tcp:{here}
+"""
+
+_HEAD = """\
 loadmodule "tm.so"
 loadmodule "sl.so"
 loadmodule "rr.so"
@@ -101,20 +109,37 @@ loadmodule "registrar.so"
 @asynccontextmanager
 async def edge(path: str, folder: Path, here: Address, server: Address) -> AsyncIterator[None]:
     """An edge proxy in front of ``server``."""
-    async with _kamailio(path, folder, here, _EDGE.format(route=_ROUTE.format(), server=server)):
+    async with _kamailio(path, folder, here, _HEAD + _EDGE.format(route=_ROUTE.format(), server=server)):
+        yield
+
+
+@asynccontextmanager
+async def guided(path: str, folder: Path, here: Address, server: Address) -> AsyncIterator[None]:
+    """An edge proxy as the guide shows it, but for the addresses, and with the server at its own host."""
+    shown = re.search(r"^```\n#!KAMAILIO\n(.*?)^```$", _GUIDE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert shown is not None
+    script = shown[1]
+    for guide, ours in (
+        ("listen=udp:10.0.0.1:5060\n", ""),
+        ("src_ip == 10.0.0.2", f"src_ip == {server.host} && src_port == {server.port}"),
+        ("sip:10.0.0.2:5060", f"sip:{server}"),
+    ):
+        assert script.count(guide) == 1
+        script = script.replace(guide, ours)
+    async with _kamailio(path, folder, here, script):
         yield
 
 
 @asynccontextmanager
 async def trunk(path: str, folder: Path, here: Address, server: Address) -> AsyncIterator[None]:
     """A server of its own beside ``server``, with phones that need no password."""
-    async with _kamailio(path, folder, here, _TRUNK.format(route=_ROUTE.format(), server=server)):
+    async with _kamailio(path, folder, here, _HEAD + _TRUNK.format(route=_ROUTE.format(), server=server)):
         yield
 
 
 @asynccontextmanager
 async def _kamailio(path: str, folder: Path, here: Address, routes: str) -> AsyncIterator[None]:
-    script = _configure(folder, "#!KAMAILIO\n" + _HEAD.format(here=here) + routes)
+    script = _configure(folder, "#!KAMAILIO\n" + _PROCESS.format(here=here) + routes)
     # -DD -E: in the foreground, with its log on standard error; 16 MB that its processes share, 4 MB for each.
     options = ("-DD", "-E", "-m", "16", "-M", "4", "-Y", str(folder), "-f", str(script))
     async with program(path, *options, folder=folder) as run:

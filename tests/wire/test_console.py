@@ -16,7 +16,7 @@ from support.phone import phone
 from support.programs import need_program
 from support.server import running_server
 from wire.chromium import Tab, chromium
-from wire.console import PROGRESS, console, give_login, log_in, notify, phones, register, say
+from wire.console import PROGRESS, console, give_login, log_in, notify, phones, register, say, tell
 
 ROW = ".row[id='row-{}']"
 
@@ -151,6 +151,48 @@ async def test_a_text_is_delivered_or_says_why_not(tmp_path: Path, request: pyte
         await tab.says("By program", ".items .message[data-state=queued]")
         await tab.click(".items .message[data-state=queued] button")
         await tab.says("By program", ".items .message[data-state=cancelled]")
+
+
+async def test_what_phones_tell_of_a_text_is_seen_as_it_comes(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    config = write_config(tmp_path / "config", pjsip=user("alice"))
+    async with (
+        running_server(config) as server,
+        phone("alice", server.sip) as desk,
+        phone("alice", server.sip) as mobile,
+        console(tmp_path / "browser", request, server) as tab,
+    ):
+        devices = [desk, mobile]
+        for each in devices:
+            await register(each)
+        await tab.go("#/messages?to=pjsip%3Aalice")
+        await tab.type("input[name=from]", "sip:desk@example.org")
+        await tab.type("textarea[name=text]", "Zoë is on line two")
+        await tab.click(".more summary")
+        await tab.type("textarea[name=headers]", "imdn.Disposition-Notification: positive-delivery, display")
+        await tab.click("form .primary")
+        texts = [await each.next("MESSAGE") for each in devices]
+        assert texts[0].first("Content-Type").startswith("message/cpim")
+        await tab.says("delivered", f"{PROGRESS}[data-state=delivered] .track")
+        assert await tab.evaluate("document.querySelector('.told, .pill.bad')") is None
+
+        # Each delivery shows what its device told, the message the most of it.
+        for each, told, seen in (
+            (desk, "failed", "not received"),
+            (mobile, "delivered", "received"),
+            (desk, "displayed", "displayed"),
+        ):
+            await tell(each, texts[devices.index(each)], told)
+            await tab.says(seen, ".items .message summary .pill:last-child")
+            await tab.says(seen, f"{PROGRESS} [data-contact='{each.contact}'] .pill:last-child")
+        await tab.says("received", f"{PROGRESS} [data-contact='{mobile.contact}'] .pill:last-child")
+
+        await tab.go("#/events")
+        await tab.says("to pjsip:alice: delivered, displayed", "[role=log]")
+        # What the server knows is shown to a page that was not there when it was told.
+        await tab.call("Page.reload")
+        await tab.says("Live", ".connection")
+        await tab.go("#/messages")
+        await tab.says("displayed", ".items .message .told")
 
 
 async def test_a_referral_is_followed_to_its_end(tmp_path: Path, request: pytest.FixtureRequest) -> None:

@@ -24,7 +24,7 @@ from support.phone import Phone, phone
 from support.server import running_server
 from support.transports import write_transports
 from wire.chromium import Tab
-from wire.console import PROGRESS, console, notify, register, say
+from wire.console import PROGRESS, console, notify, register, say, tell
 
 PICTURES = Path(__file__).parents[2] / "docs/pictures"
 #: Seconds of life before the pictures, when they are asked for.
@@ -149,6 +149,8 @@ async def test_every_view_fits_its_window(office: tuple[Office, Tab]) -> None:
     await tab.type("textarea[name=text]", "Dinner at eight? The table is booked.")
     await tab.click("form .primary")
     await tab.says("delivered", f"{PROGRESS}[data-state=delivered]")
+    await tell(town.phones["alice"], town.phones["alice"].received[-1], "displayed")
+    await tab.says("displayed", f"{PROGRESS} .told")
     await picture(tab, "console-messages")
 
     await tab.go("#/referrals?to=pjsip%3Aalice")

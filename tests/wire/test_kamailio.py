@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -15,7 +15,7 @@ from support.events import events
 from support.programs import need_package, need_program
 from support.server import running_server
 from support.wait import until
-from wire.kamailio import edge, trunk
+from wire.kamailio import edge, guided, trunk
 from wire.pjsua import Pjsua2, pjsua2
 
 #: Where the trunk is: an address of its own, by which it is known.
@@ -58,7 +58,13 @@ async def writes(sender: Pjsua2, uri: str, recipient: Pjsua2, text: str) -> None
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
-async def test_in_front(tmp_path: Path, request: pytest.FixtureRequest, transport: str) -> None:
+@pytest.mark.parametrize("edge", [edge, guided])
+async def test_in_front(
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    edge: Callable[[str, Path, Address, Address], AbstractAsyncContextManager[None]],
+    transport: str,
+) -> None:
     """Both phones know the edge alone; a phone on TCP is behind another connection than the server's."""
     need_package("pjsua2", request)
     path = need_program("kamailio", request)

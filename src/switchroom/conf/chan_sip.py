@@ -14,6 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from switchroom.conf.acl import AccessLists, both
+from switchroom.conf.certificates import expect_readable
 from switchroom.conf.chan_sip_options import GENERAL, PEER, Register
 from switchroom.conf.listed import SIP, flagged
 from switchroom.conf.options import TableReader
@@ -63,6 +64,7 @@ def read_chan_sip(
         if section.name.lower() == "general" and not section.template:
             source = section.source
             values.update(reader.general(section))
+            reader.check_certificate(section, values)
     own = {name: values.pop(name) for name in list(values) if name.startswith("_")}
     general = _expiry_in_order(ChanSipGeneral(**values), source, problems)
     peers = reader.peers(sections, users)
@@ -85,6 +87,16 @@ class _Reader:
         values = self._general.read(section)
         self._access.resolve(values, "contact_acl", section, "contact_")
         return values
+
+    def check_certificate(self, section: Section, values: dict[str, Any]) -> None:
+        if not values.get("_tlsenable"):
+            return
+        if not values.get("_tlscertfile"):
+            self._problems.error(
+                section.where("tlsenable"), "tlsenable needs a certificate", "Add tlscertfile, the path of a PEM file"
+            )
+        options = ("tlscertfile", "tlsprivatekey", "tlscafile")
+        expect_readable(section, {option: values.get(f"_{option}", "") for option in options}, self._problems)
 
     def peers(self, sections: Iterable[Section], users: Iterable[Section]) -> dict[str, PeerSettings]:
         found: dict[str, dict[str, Any]] = {}

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from switchroom.conf.acl import AccessLists, acl_options
+from switchroom.conf.certificates import expect_readable
 from switchroom.conf.limits import MAX_PREFIX
 from switchroom.conf.options import Honoured, Table, TableReader, words
 from switchroom.conf.parse import Misread, boolean, host_and_port, milliseconds, plain, whole
@@ -92,6 +93,9 @@ def read_http(sections: Sequence[Section], access: AccessLists, problems: Proble
             "Add tlscertfile, the path of a PEM file; until then there is no TLS",
         )
         settings = replace(settings, tls_enabled=False)
+    if general is not None and settings.tls_enabled:
+        files = {"tlscertfile": settings.tls_cert_file, "tlsprivatekey": settings.tls_key_file}
+        expect_readable(general, files, problems)
     if general is not None and settings.enabled and not host:
         problems.warning(
             general.source,

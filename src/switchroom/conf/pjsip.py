@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -10,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from switchroom.conf.acl import AccessLists
+from switchroom.conf.certificates import expect_readable
 from switchroom.conf.options import TableReader
 from switchroom.conf.pjsip_options import KINDS, UNSUPPORTED_KINDS
 from switchroom.conf.problems import Problems
@@ -259,14 +259,8 @@ class Objects:
                 f'the TLS transport "{section.name}" has no certificate',
                 "Add cert_file= and priv_key_file=",
             )
-        for option in ("cert_file", "priv_key_file", "ca_list_file"):
-            path = values.get(option)
-            if path and not os.access(path, os.R_OK):
-                self._problems.error(
-                    section.where(option),
-                    f"{option} names no file that can be read",
-                    "Correct the path or the permissions",
-                )
+        options = ("cert_file", "priv_key_file", "ca_list_file")
+        expect_readable(section, {option: values.get(option, "") for option in options}, self._problems)
 
     def registration(self, section: Section) -> RegistrationSettings | None:
         values = self._readers["registration"].read(section)

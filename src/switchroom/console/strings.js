@@ -87,6 +87,8 @@ export const S = {
     ringing: "ringing",
     answered: "answered",
   },
+  told: { delivered: "received", displayed: "displayed", failed: "not received" },
+  toldHint: (time) => `The device told it at ${time}`,
 
   endpoints: {
     title: "Endpoints",
@@ -214,7 +216,7 @@ export const S = {
     peer: (what, status) => `${what}: ${status}`,
     contact: (what, status, uri) => `${what}: ${uri} is ${status}`,
     received: (from, body) => `${from}: ${body}`,
-    message: (to, state) => `to ${to}: ${state}`,
+    message: (to, state, told) => `to ${to}: ${state}${told ? `, ${S.told[told] ?? told}` : ""}`,
     referral: (to, referTo, state) => `${to} to ${referTo}: ${state}`,
   },
 

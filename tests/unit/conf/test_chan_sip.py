@@ -109,7 +109,7 @@ def transports(found: ChanSipSettings) -> list[tuple[str, str, str, int]]:
         ("bindaddr=::\n", [("udp", "::", 5060)]),
         ("bindport=5070\ntcpenable=yes\n", [("udp", "0.0.0.0", 5070), ("tcp", "0.0.0.0", 5070)]),
         ("tcpenable=yes\ntcpbindaddr=127.0.0.1:5072\n", [("udp", "0.0.0.0", 5060), ("tcp", "127.0.0.1", 5072)]),
-        ("tlsenable=yes\n", [("udp", "0.0.0.0", 5060), ("tls", "0.0.0.0", 5061)]),
+        ("tlsenable=yes\ntlscertfile=/dev/null\n", [("udp", "0.0.0.0", 5060), ("tls", "0.0.0.0", 5061)]),
     ],
 )
 def test_listeners(read: Read, general: str, expected: list[tuple[str, str, int]]) -> None:
@@ -121,14 +121,27 @@ def test_files_of_tls_and_our_address_outside(read: Read) -> None:
     found = one(
         read,
         PEER,
-        "tlsenable=yes\ntlscertfile=/c.pem\ntlsprivatekey=/k.pem\ntlscafile=/ca.pem\nexternaddr=198.51.100.1\n"
+        "tlsenable=yes\ntlscertfile=/dev/null\ntlsprivatekey=/dev/zero\ntlscafile=/dev/full\nexternaddr=198.51.100.1\n"
         "localnet=10.0.0.0/8\nlocalnet=192.168.0.0/16\n",
     )
     tls = found.sip.transports["sip-tls"]
-    assert (tls.cert_file, tls.priv_key_file, tls.ca_list_file) == ("/c.pem", "/k.pem", "/ca.pem")
+    assert (tls.cert_file, tls.priv_key_file, tls.ca_list_file) == ("/dev/null", "/dev/zero", "/dev/full")
     for transport in found.sip.transports.values():
         assert transport.external_signaling_address == "198.51.100.1"
         assert transport.local_net == (ip_network("10.0.0.0/8"), ip_network("192.168.0.0/16"))
+
+
+@pytest.mark.parametrize(
+    ("general", "lines"),
+    [
+        ("tlsenable=yes\n", [2]),
+        ("tlsenable=yes\ntlscertfile=none.pem\ntlsprivatekey=/dev/null\ntlscafile=none.pem\n", [3, 5]),
+        ("tlsenable=no\ntlscertfile=none.pem\n", []),
+    ],
+)
+def test_files_of_tls_that_are_not_there(read: Read, general: str, lines: list[int]) -> None:
+    _, problems = chan_sip(read, sip=f"[general]\n{general}")
+    assert complaints(problems) == [(f"sip.conf:{line}", "error") for line in lines]
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ def test_all_options(read: Read) -> None:
     http, problems = settings(
         read,
         "[general]\nEnabled=yes\nbindaddr=0.0.0.0\nbindport=80\nprefix=/pbx/\nservername=\nsessionlimit=7\n"
-        "session_inactivity=1500\nsession_keep_alive=0\ntlsenable=yes\ntlsbindaddr=[::1]:443\ntlscertfile=x\n"
-        "tlsprivatekey=y\ntlsdisablev1=yes\n[/ari/asterisk]\ntype=restriction\ndeny=::/0\n",
+        "session_inactivity=1500\nsession_keep_alive=0\ntlsenable=yes\ntlsbindaddr=[::1]:443\ntlscertfile=/dev/null\n"
+        "tlsprivatekey=/dev/zero\ntlsdisablev1=yes\n[/ari/asterisk]\ntype=restriction\ndeny=::/0\n",
     )
     assert problems == []
     assert http == HttpSettings(
@@ -37,8 +37,8 @@ def test_all_options(read: Read) -> None:
         tls_enabled=True,
         tls_bind_host="::1",
         tls_bind_port=443,
-        tls_cert_file="x",
-        tls_key_file="y",
+        tls_cert_file="/dev/null",
+        tls_key_file="/dev/zero",
         restrictions=(
             PathRestriction(
                 name="/ari/asterisk",
@@ -70,6 +70,11 @@ def test_the_port_may_stand_in_the_address(read: Read, text: str, host: str, por
         ("[general]\nenabled=yes\nbindaddr=::1\nbindport=70000\n", "http.conf:4", "whole number"),
         ("[general]\nenabled=yes\nbindaddr=::1\nprefix=a b\n", "http.conf:4", "path"),
         ("[general]\nenabled=yes\nbindaddr=::1\ntlsenable=yes\n", "http.conf:4", "certificate"),
+        (
+            "[general]\nenabled=yes\nbindaddr=::1\ntlsenable=yes\ntlscertfile=/dev/null\ntlsprivatekey=none.pem\n",
+            "http.conf:6",
+            "tlsprivatekey names no file",
+        ),
         ("[general]\nenabled=yes\nbindaddr=::1\nredirect = / /x\n", "http.conf:4", "not supported yet"),
         ("[general]\nenabled=yes\nbindaddr=::1\nbind=x\n", "http.conf:4", "no option"),
         ("[general]\nenabled=yes\nbindaddr=::1\n[a]\ntype=restriction\nacl=lan\n", "http.conf:6", "no access list"),

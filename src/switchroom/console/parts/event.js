@@ -2,6 +2,7 @@
 
 import { html, useState } from "../vendor/preact.js";
 import { S } from "../strings.js";
+import { toldOf } from "../state/journal.js";
 import { Time } from "./status.js";
 
 export function EventItem({ event }) {
@@ -34,7 +35,7 @@ export function summary(event) {
     case "TextMessageReceived":
       return S.events.received(event.message?.from, event.message?.body);
     case "TextMessageStatusChange":
-      return S.events.message(event.message?.to, event.message?.state);
+      return S.events.message(event.message?.to, event.message?.state, toldOf(event.message ?? {})?.notification);
     case "ReferStatusChange":
       return S.events.referral(event.referral?.to, event.referral?.refer_to, event.referral?.state);
     case "ChannelUserevent":

@@ -2,8 +2,9 @@
 
 import { html, useState } from "../vendor/preact.js";
 import { S } from "../strings.js";
+import { toldOf } from "../state/journal.js";
 import { causeOf } from "../state/statistics.js";
-import { Pill, Time, Track, reasonOf } from "./status.js";
+import { Pill, Time, Told, Track, reasonOf } from "./status.js";
 
 const STEPS = ["queued", "sending", "delivered"];
 
@@ -15,7 +16,7 @@ export function MessageItem({ message, session, about }) {
       <details>
         <summary>
           <span class="message-text">${message.body || S.messages.noBody}</span>
-          <${Pill} state=${message.state} />
+          <span class="pills"><${Pill} state=${message.state} /> <${Told} ...${toldOf(message)} /></span>
           <span class="message-meta">
             <${Time} at=${message.created} />
             ${!about && html`${S.messages.to} <b>${message.to}</b>`} ${S.messages.from} <b>${message.from}</b>
@@ -48,8 +49,9 @@ function Deliveries({ message }) {
     <ul class="deliveries">
       ${message.deliveries.map(
         (delivery) => html`
-          <li key=${delivery.contact}>
-            <code>${delivery.contact}</code> <${Pill} state=${delivery.state} />
+          <li key=${delivery.contact} data-contact=${delivery.contact}>
+            <code>${delivery.contact}</code>
+            <span class="pills"><${Pill} state=${delivery.state} /> <${Told} ...${delivery} /></span>
             <span class="hint small">${reasonOf(delivery)} · ${S.messages.attempts(delivery.attempts)}</span>
           </li>
         `,

@@ -21,6 +21,14 @@ export function Pill({ state, title }) {
   return html`<span class=${`pill ${kind}`} title=${title}>${S.progress[state] ?? state}</span>`;
 }
 
+/** What a device told of a text after it took it, and when; nothing when it told nothing. */
+export function Told({ notification, notified }) {
+  if (!notification) return null;
+  const kind = BAD.has(notification) ? "bad" : "told";
+  const title = S.toldHint(clock(notified));
+  return html`<span class=${`pill ${kind}`} title=${title}>${S.told[notification] ?? notification}</span>`;
+}
+
 /**
  * How far something got: `steps` are its states in order. What ends badly ends the track where it was, with `reason`.
  */

@@ -10,6 +10,9 @@ const PAGE = 200;
 
 export const ENDED = new Set(["delivered", "failed", "expired", "cancelled"]);
 
+/** What a device may tell of a text it took, the least first. */
+const TOLD = ["failed", "delivered", "displayed"];
+
 class Kept extends Store {
   #byId = new Map();
 
@@ -55,6 +58,13 @@ export class Messages extends Kept {
   hear(event) {
     if (event.type === "TextMessageStatusChange") this.put(event.message);
   }
+}
+
+/** The delivery of which a device told the most, undefined when none told anything. */
+export function toldOf({ deliveries }) {
+  return (deliveries ?? [])
+    .filter(({ notification }) => notification)
+    .sort((a, b) => TOLD.indexOf(b.notification) - TOLD.indexOf(a.notification))[0];
 }
 
 export class Referrals extends Kept {

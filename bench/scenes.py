@@ -33,9 +33,10 @@ _SIPP = _HERE.parent / "tests/wire/sipp"
 _AFTERMATH = 0.5
 #: A small difference of large figures is taken between the cheapest of so many.
 _ROUNDS = 3
-#: Calls begun a second, and in progress at a time at most: as fast as the phones keep up on the same machine.
-_CALL_RATE = 200
+#: Calls in progress at a time at most, as 64 phones would: a new one begins when one has ended. And those begun a
+#: second where the pace is steady, and the server sleeps between two packets.
 _CALLS_OPEN = 64
+_CALL_RATE = 200
 #: Texts a second at a steady pace; those beside a phone that returns, for so many seconds, and what waits for it.
 _PACE = 1000
 _BESIDE = 300
@@ -68,9 +69,9 @@ class Scenes:
     """
 
     ORDER = (
-        *("register", "memory", "refresh", "get", "list", "send", "inbound", "fanout", "fanout_1000"),
-        *("calls", "xmpp", "xmpp_receipts", "paced", "returning_phone", "dead_phone", "stalled_socket", "flood"),
-        *("memory_after", "queued"),
+        *("register", "memory", "refresh", "get", "list", "send", "inbound", "relay", "fanout", "fanout_1000"),
+        *("calls", "calls_paced", "xmpp", "xmpp_receipts", "paced", "returning_phone", "dead_phone"),
+        *("stalled_socket", "flood", "memory_after", "queued"),
     )
 
     def __init__(self, subject: Subject, seconds: int, operations: int) -> None:
@@ -128,6 +129,23 @@ class Scenes:
         """MESSAGE, 401, MESSAGE, 202, and the event at one WebSocket."""
         return self._inbound([text(number, "desk") for number in range(self._operations)], window=32)
 
+    def relay(self) -> Row:
+        """MESSAGE, 401, MESSAGE of one user to another one, until that one's phone has answered it."""
+        count, users = self._operations, self._subject.users
+        operations = [text(number, user((number * 7 + 1) % users)) for number in range(count)]
+        self._phones.report()
+        arrived: Row = {}
+
+        def work() -> Row:
+            done = crowd.do(operations, window=32)
+            arrived.update(self._phones.report(count))
+            return done
+
+        crowd = self._crowd()
+        row = self._measured(count, work)
+        crowd.close()
+        return row | {"lost": max(row["lost"], count - arrived["texts"]), "arrived": arrived}
+
     def fanout(self) -> Row:
         """One event at one of 100 WebSockets: what 100 sockets cost more than one, a registration at a time."""
         return self._fanned(100, 1000)
@@ -162,6 +180,13 @@ class Scenes:
 
     def calls(self) -> Row:
         """One call through the proxy, played by SIPp: INVITE, 407, ACK, INVITE, 100, 180, 200, ACK, BYE, 200."""
+        return self._calls(self._operations)
+
+    def calls_paced(self) -> Row:
+        """The same, 200 a second."""
+        return self._calls(_CALL_RATE)
+
+    def _calls(self, rate: int) -> Row:
         called = self._subject.users - 1
         phone = f"{HOST}:{free_port()}"
         calls = min(self._operations, called)
@@ -174,7 +199,7 @@ class Scenes:
         crowd.do([register(called, phone)])
         answering = self._sipp_begin("calls/plain-called", "-p", phone.rpartition(":")[2])
         try:
-            return self._measured(calls, lambda: self._sipp_call(called, calls))
+            return self._measured(calls, lambda: self._sipp_call(called, calls, rate))
         finally:
             answering.terminate()
             answering.wait()
@@ -415,11 +440,11 @@ class Scenes:
         )
         return self._sipp("register", *options)
 
-    def _sipp_call(self, called: int, calls: int) -> Row:
+    def _sipp_call(self, called: int, calls: int, rate: int) -> Row:
         row = self._sipp(
             "calls/plain-caller",
             *("-inf", "calls.csv", "-auth_uri", f"{user(called)}@{HOST}:{self._subject.sip_port}"),
-            *("-m", str(calls), "-r", str(_CALL_RATE), "-l", str(_CALLS_OPEN)),
+            *("-m", str(calls), "-r", str(rate), "-l", str(_CALLS_OPEN)),
         )
         return row | {"failed": calls - row["operations"]}
 

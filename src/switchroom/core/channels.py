@@ -82,7 +82,7 @@ class Channels:
 
     def _use(self, endpoint: EndpointId, states: Collection[ChannelState]) -> DeviceUse:
         """As Asterisk's PJSIP aggregates them: what only rings is not yet in use, and does not make busy."""
-        in_use = sum(state is not ChannelState.RINGING for state in states)
+        in_use = len(states) - tuple(states).count(ChannelState.RINGING)
         if not in_use:
             return DeviceUse.RINGING
         ask = self._busy_at.get(endpoint.technology)

@@ -5,6 +5,7 @@ What RFC 6120 11.1 forbids ends the stream: comments, processing instructions, d
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
@@ -34,6 +35,9 @@ class Closed(NamedTuple):
 
 Found = Opened | Stanza | Closed
 
+#: A whole tag; quoted values may hold a ``>``.
+_TAG = re.compile(rb"""<[^>'"]*(?:"[^"]*"[^>'"]*|'[^']*'[^>'"]*)*>""")
+
 
 class StreamParser:
     """Reads one stream; a new one is needed after each restart (RFC 6120 4.3.3)."""
@@ -53,13 +57,15 @@ class StreamParser:
         self._fed = 0
         #: Where the stanza that is being read began, or the last one ended.
         self._boundary = 0
+        #: What has come and is not parsed yet; see ``_whole``.
+        self._held = bytearray()
 
     def feed(self, data: bytes) -> tuple[list[Found], StreamFault | None]:
         """What is complete by now, and why there will be no more."""
         self._fed += len(data)
         fault: StreamFault | None = None
         try:
-            self._expat.Parse(data, False)
+            self._expat.Parse(self._whole(data), False)
             if self._fed - self._boundary > MAX_STANZA:
                 fault = StreamFault(f"a stanza is larger than {MAX_STANZA} bytes")
         except StreamFault as why:
@@ -68,6 +74,26 @@ class StreamParser:
             fault = StreamFault(f"the XML is not well-formed: {expat.ErrorString(error.code)}")
         found, self._found = self._found, []
         return found, fault
+
+    def _whole(self, data: bytes) -> bytes:
+        """What can be parsed now: all but a tag whose end is missing, or text in which an entity may be cut.
+
+        Since 2.6, and 2.5 as distributions mend it, Expat looks at a token it got in part again only once it has twice
+        as much: the end of a stanza would wait for the next one.
+        """
+        held = self._held
+        held += data
+        if b">" not in data and len(held) > len(data):
+            return b""
+        last = held.rfind(b"<")
+        if last < 0:
+            end = 0 if b"&" in held else len(held)
+        else:
+            tag = _TAG.match(held, last)
+            end = last if tag is None else len(held) if held.find(b"&", tag.end()) < 0 else tag.end()
+        whole = bytes(held[:end])
+        del held[:end]
+        return whole
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         depth = self._depth = self._depth + 1

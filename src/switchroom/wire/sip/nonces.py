@@ -1,7 +1,7 @@
 """Nonces that need no memory until they are used, and can be used with each count only once.
 
-A nonce is 24 characters: base64url of a 4-byte time, a 4-byte serial number and 10 bytes of
-HMAC-SHA-256 over these, the source and the realm. Issuing one stores nothing, so a flood of
+A nonce is 24 characters: base64url of a 4-byte time, a 4-byte serial number and 10 bytes of keyed
+BLAKE2s (RFC 7693) over these, the source and the realm. Issuing one stores nothing, so a flood of
 unauthenticated requests costs no memory; the short form keeps a challenge smaller than twice the
 request it answers. What was counted is kept for the nonces that were used by somebody who knew the
 password, at most MAX_COUNTED_NONCES of them; when the oldest are dropped, everything issued before
@@ -10,12 +10,13 @@ them becomes stale, so forgetting can never turn into accepting a replay.
 
 from __future__ import annotations
 
-import hmac
 import struct
 from base64 import urlsafe_b64encode
 from binascii import Error as Base64Error
 from binascii import a2b_base64
 from enum import Enum, auto
+from hashlib import blake2s
+from hmac import compare_digest
 from itertools import islice
 from typing import Final
 
@@ -48,14 +49,15 @@ class Nonces:
     ``secret`` must be new at each start: counts are kept in memory, so a nonce must not outlive them.
     """
 
-    __slots__ = ("_capacity", "_counts", "_floor", "_secret", "_serial")
+    __slots__ = ("_capacity", "_counts", "_floor", "_key", "_serial")
 
     def __init__(self, secret: bytes, capacity: int = MAX_COUNTED_NONCES) -> None:
         if len(secret) < 16:
             raise ValueError("the secret of nonces needs at least 16 bytes")
         if capacity < 1:
             raise ValueError("at least one nonce must be counted")
-        self._secret = secret
+        # Keys of BLAKE2s are 32 bytes at most.
+        self._key = blake2s(secret, person=b"nonces").digest()
         self._capacity = capacity
         self._serial = 0
         # Stamp (time << 32 | serial) to the highest count seen, in order of first use.
@@ -108,7 +110,7 @@ class Nonces:
     def _seal(self, seconds: int, serial: int, source: str, realm: str) -> str:
         stamp = _STAMP.pack(seconds, serial)
         bound = f"{len(source)}:{source}{realm}".encode("utf-8", "surrogateescape")
-        seal = hmac.digest(self._secret, stamp + bound, "sha256")[:_SEAL_BYTES]
+        seal = blake2s(stamp + bound, key=self._key, digest_size=_SEAL_BYTES).digest()
         return urlsafe_b64encode(stamp + seal).decode("ascii")
 
     def _open(self, nonce: str, source: str, realm: str) -> int | None:
@@ -122,7 +124,7 @@ class Nonces:
         if len(content) < _STAMP.size:
             return None
         seconds, serial = _STAMP.unpack_from(content)
-        if not hmac.compare_digest(self._seal(seconds, serial, source, realm), nonce):
+        if not compare_digest(self._seal(seconds, serial, source, realm), nonce):
             return None
         return int(seconds << 32 | serial)
 

@@ -49,6 +49,46 @@ def test_it_does_not_matter_how_it_is_cut() -> None:
     assert [type(item) for item in found] == [Opened, Stanza, Stanza, Stanza]
 
 
+#: What a tag and a text may hold: a quoted ``>`` and quote, an entity next to a short tag, letters of several bytes.
+AWKWARD = (
+    b"<message from='a>b@c'><x y=\"it's > that\"/><a>&#x10FFFF;</a><body>\xf0\x9f\x90\x88 &amp; 'more'</body></message>"
+)
+
+
+@pytest.mark.parametrize("cut", range(2, len(AWKWARD)))
+def test_a_stanza_is_there_as_soon_as_its_end_has_come(cut: int) -> None:
+    """Wherever it is cut, and though nothing comes after it: newer versions of Expat put off what they looked at before
+    and could not finish.
+    """
+    parser = StreamParser()
+    parser.feed(OPEN)
+    for piece in (AWKWARD[: cut - 1], AWKWARD[cut - 1 : cut]):
+        assert parser.feed(piece) == ([], None)
+    (stanza,), fault = parser.feed(AWKWARD[cut:])
+    assert fault is None
+    assert isinstance(stanza, Stanza)
+    assert stanza.element[0].get("y") == "it's > that"
+    assert [child.text for child in stanza.element] == [None, "\U0010ffff", "\U0001f408 & 'more'"]
+
+
+def test_white_space_between_stanzas_is_not_kept() -> None:
+    parser = StreamParser()
+    parser.feed(OPEN)
+    for _ in range(2 * MAX_STANZA):
+        assert parser.feed(b" ") == ([], None)
+
+
+@pytest.mark.parametrize("piece", [b"a", b">", b"'>", b"&"])
+def test_a_tag_that_never_ends_is_a_stanza_that_is_too_large(piece: bytes) -> None:
+    parser = StreamParser()
+    parser.feed(OPEN + b"<message to='")
+    for _ in range(MAX_STANZA // 1000 + 1):
+        _, fault = parser.feed(piece * 1000)
+        if fault is not None:
+            break
+    assert fault is not None
+
+
 @pytest.mark.parametrize(
     ("data", "why"),
     [

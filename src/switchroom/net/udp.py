@@ -1,8 +1,11 @@
-"""UDP: datagrams in by the batch, datagrams out at once.
+"""UDP: datagrams in by the batch, datagrams out by the batch.
 
 The socket is read by this module itself and not by the loop's datagram endpoint, for two things that
 the endpoint can not do: it tells when a batch of datagrams was read, so that the work they caused is flushed
 together, and it hears which destination refused a datagram. It costs no more; docs/decisions has the figures.
+
+What is sent leaves at the end of the turn: to wake whoever reads it costs the kernel as much as to send, and a reader
+that is awake needs no second call.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Self
 
-from switchroom.net.limits import BEHIND_SECONDS, MAX_BATCH, MAX_DATAGRAM, MAX_ERRORS, SOCKET_BUFFER
+from switchroom.net.limits import BEHIND_SECONDS, MAX_BATCH, MAX_DATAGRAM, MAX_ERRORS, MAX_OUTGOING, SOCKET_BUFFER
 
 # Linux's numbers (linux/in.h, linux/in6.h), which Python's socket module does not name.
 _IP_RECVERR = 11
@@ -46,9 +49,11 @@ class UdpListener:
         "_after",
         "_buffer",
         "_closed",
+        "_draining",
         "_error",
         "_fileno",
         "_loop",
+        "_outgoing",
         "_receive",
         "_socket",
         "_suspect",
@@ -75,6 +80,9 @@ class UdpListener:
         self._buffer = bytearray(MAX_DATAGRAM)
         self._view = memoryview(self._buffer)
         self._closed = False
+        #: What leaves at the end of this turn: data, host, port. While a batch is read, that is its end.
+        self._outgoing: list[tuple[bytes, str, int]] = []
+        self._draining = False
         #: Whether more has come than can be read soon, as of the last batch.
         self.behind = False
         #: The loop may have stopped watching the socket because of an error on it.
@@ -121,23 +129,36 @@ class UdpListener:
             raise
 
     def send(self, data: bytes, host: str, port: int) -> None:
-        """Sends at once. What the kernel can not take now is counted and lost, as the network may lose it.
+        """Sends in this turn of the loop. What the kernel can not take then is counted and lost, as the network may
+        lose it.
 
         Raises:
             ValueError: ``host`` is a name: looking it up here would stop the loop.
         """
         if _family(host) is None:
             raise ValueError(f"not an IP address: {host!r}")
-        try:
-            self._socket.sendto(data, (host, port))
-        except (OSError, OverflowError) as refused:
-            self._refused(data, host, port, refused)
-        else:
-            self.sent += 1
+        outgoing = self._outgoing
+        outgoing.append((data, host, port))
+        if len(outgoing) == MAX_OUTGOING:
+            self._send_outgoing()
+        elif len(outgoing) == 1 and not self._draining:
+            self._loop.call_soon(self._send_outgoing)
+
+    def _send_outgoing(self) -> None:
+        outgoing, self._outgoing = self._outgoing, []
+        sendto = self._socket.sendto
+        for data, host, port in outgoing:
+            try:
+                sendto(data, (host, port))
+            except (OSError, OverflowError) as refused:
+                self._refused(data, host, port, refused)
+            else:
+                self.sent += 1
 
     def close(self) -> None:
-        """Stops listening; nothing is called afterwards. May be called twice."""
+        """Sends what is to be sent, and stops listening; nothing is called afterwards. May be called twice."""
         if not self._closed:
+            self._send_outgoing()
             self._closed = True
             self._loop.remove_reader(self._fileno)
             self._socket.close()
@@ -146,6 +167,7 @@ class UdpListener:
         """Reads what is there, up to a batch; the loop calls again at once if that was not all."""
         receive, view, buffer, into = self._receive, self._view, self._buffer, self._socket.recvfrom_into
         count = 0
+        self._draining = True
         try:
             while count < MAX_BATCH and not self._closed:
                 try:
@@ -161,6 +183,8 @@ class UdpListener:
             self.received += count
             self.behind = count == MAX_BATCH and self._waiting() >= BEHIND_SECONDS
             self._finish(count)
+            self._draining = False
+            self._send_outgoing()
 
     def _waiting(self) -> float:
         """Seconds the next datagram has waited in the socket; 0 when there is none, or the kernel does not say."""

@@ -10,7 +10,7 @@ MAX_DATAGRAM: Final = 65535
 #: Datagrams read in one wake-up: the loop's other work waits no longer than these take.
 MAX_BATCH: Final = 64
 
-#: Datagrams that wait for the end of a turn at most: the first of them waits no longer than these take to be made.
+#: Datagrams that wait for the end of a batch at most: the first of them waits no longer than these take to be made.
 MAX_OUTGOING: Final = 16
 
 #: Bytes asked of the kernel for each direction: a burst of some thousand requests waits there while a turn runs.

@@ -1,11 +1,11 @@
-"""UDP: datagrams in by the batch, datagrams out by the batch.
+"""UDP: datagrams in by the batch, the answers to them out by the batch.
 
 The socket is read by this module itself and not by the loop's datagram endpoint, for two things that
 the endpoint can not do: it tells when a batch of datagrams was read, so that the work they caused is flushed
 together, and it hears which destination refused a datagram. It costs no more; docs/decisions has the figures.
 
-What is sent leaves at the end of the turn: to wake whoever reads it costs the kernel as much as to send, and a reader
-that is awake needs no second call.
+What is sent while a batch is read leaves when that is done: to wake whoever reads it costs the kernel as much as to
+send, and a reader that is awake needs no second call. All else leaves at once.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class UdpListener:
         self._buffer = bytearray(MAX_DATAGRAM)
         self._view = memoryview(self._buffer)
         self._closed = False
-        #: What leaves at the end of this turn: data, host, port. While a batch is read, that is its end.
+        #: What leaves when the batch that is being read is done: data, host, port.
         self._outgoing: list[tuple[bytes, str, int]] = []
         self._draining = False
         #: Whether more has come than can be read soon, as of the last batch.
@@ -129,8 +129,8 @@ class UdpListener:
             raise
 
     def send(self, data: bytes, host: str, port: int) -> None:
-        """Sends in this turn of the loop. What the kernel can not take then is counted and lost, as the network may
-        lose it.
+        """Sends at once, or at the end of the batch that is being read. What the kernel can not take then is counted
+        and lost, as the network may lose it.
 
         Raises:
             ValueError: ``host`` is a name: looking it up here would stop the loop.
@@ -139,10 +139,8 @@ class UdpListener:
             raise ValueError(f"not an IP address: {host!r}")
         outgoing = self._outgoing
         outgoing.append((data, host, port))
-        if len(outgoing) == MAX_OUTGOING:
+        if not self._draining or len(outgoing) == MAX_OUTGOING:
             self._send_outgoing()
-        elif len(outgoing) == 1 and not self._draining:
-            self._loop.call_soon(self._send_outgoing)
 
     def _send_outgoing(self) -> None:
         outgoing, self._outgoing = self._outgoing, []

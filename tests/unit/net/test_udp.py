@@ -61,11 +61,6 @@ def peer() -> Iterator[socket.socket]:
         yield made
 
 
-async def end_of_turn() -> None:
-    """The loop has done what was to be done when this was called."""
-    await asyncio.sleep(0)
-
-
 def closed_port() -> int:
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as made:
         made.bind(("127.0.0.1", 0))
@@ -77,7 +72,6 @@ async def test_datagrams_go_both_ways(listener: UdpListener, recorder: Recorder,
     await recorder.until(lambda: len(recorder.datagrams) == 1)
     assert recorder.datagrams == [(b"ping", *peer.getsockname())]
     listener.send(b"pong", *peer.getsockname())
-    await end_of_turn()
     assert peer.recvfrom(100) == (b"pong", listener.address)
     assert (listener.received, listener.sent, listener.send_errors) == (1, 1, 0)
 
@@ -131,7 +125,6 @@ async def test_a_refused_datagram_is_told_and_the_listener_goes_on(
         listener.send(b"anybody?", "127.0.0.1", dead)
         listener.send(b"hello", *peer.getsockname())
         assert len(recorder.errors) < number, "send never calls back"
-        await end_of_turn()
         assert peer.recv(100) == b"hello"
         await recorder.until(lambda: len(recorder.errors) == number)
         peer.sendto(b"still here?", listener.address)
@@ -166,30 +159,7 @@ async def test_a_refusal_read_with_a_datagram_is_told_too(
 )
 async def test_what_can_not_be_sent_is_counted(listener: UdpListener, data: bytes, host: str, port: int) -> None:
     listener.send(data, host, port)
-    await end_of_turn()
     assert (listener.sent, listener.send_errors) == (0, 1)
-
-
-async def test_what_is_sent_leaves_in_order_at_the_end_of_the_turn(listener: UdpListener, peer: socket.socket) -> None:
-    sent = [b"%d" % number for number in range(MAX_OUTGOING - 1)]
-    for data in sent:
-        listener.send(data, *peer.getsockname())
-    assert listener.sent == 0
-    await end_of_turn()
-    assert [peer.recv(100) for _ in sent] == sent
-    listener.send(b"next", *peer.getsockname())
-    await end_of_turn()
-    assert peer.recv(100) == b"next"
-    assert listener.sent == MAX_OUTGOING
-
-
-async def test_many_do_not_wait_for_the_end_of_the_turn(listener: UdpListener, peer: socket.socket) -> None:
-    sent = [b"%d" % number for number in range(2 * MAX_OUTGOING + 1)]
-    for data in sent:
-        listener.send(data, *peer.getsockname())
-    assert listener.sent == 2 * MAX_OUTGOING
-    await end_of_turn()
-    assert [peer.recv(100) for _ in sent] == sent
 
 
 async def test_answers_leave_when_a_batch_was_read(peer: socket.socket) -> None:
@@ -210,9 +180,36 @@ async def test_answers_leave_when_a_batch_was_read(peer: socket.socket) -> None:
         assert [peer.recv(100) for _ in range(3)] == [b"0", b"1", b"2"]
 
 
-async def test_what_is_to_be_sent_leaves_before_it_closes(listener: UdpListener, peer: socket.socket) -> None:
-    listener.send(b"farewell", *peer.getsockname())
-    listener.close()
+async def test_many_answers_do_not_wait_for_the_end_of_the_batch(peer: socket.socket) -> None:
+    sent_within: list[int] = []
+    done = asyncio.Event()
+
+    def receive(data: bytes, host: str, port: int) -> None:
+        for number in range(2 * MAX_OUTGOING + 1):
+            opened.send(b"%d" % number, host, port)
+            sent_within.append(opened.sent)
+
+    opened = await UdpListener.open("127.0.0.1", 0, receive, after=done.set)
+    with closing(opened):
+        peer.sendto(b"go", opened.address)
+        async with asyncio.timeout(10):
+            await done.wait()
+        assert sent_within == [turn // MAX_OUTGOING * MAX_OUTGOING for turn in range(1, 2 * MAX_OUTGOING + 2)]
+        assert [peer.recv(100) for _ in sent_within] == [b"%d" % number for number in range(len(sent_within))]
+
+
+async def test_what_is_to_be_sent_leaves_before_it_closes(peer: socket.socket) -> None:
+    closed = asyncio.Event()
+
+    def receive(data: bytes, host: str, port: int) -> None:
+        opened.send(b"farewell", host, port)
+        opened.close()
+        closed.set()
+
+    opened = await UdpListener.open("127.0.0.1", 0, receive, after=lambda: None)
+    peer.sendto(b"go", opened.address)
+    async with asyncio.timeout(10):
+        await closed.wait()
     assert peer.recv(100) == b"farewell"
 
 
